@@ -1,0 +1,13 @@
+#pragma once
+// One bind_* function per subject; nothing here computes.
+
+#include <pybind11/eigen.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+using Array = pybind11::array_t<double>;
+using Codes = pybind11::array_t<std::int32_t, pybind11::array::c_style>;
+
+void bind_problem(pybind11::module_& module);
+void bind_deviance(pybind11::module_& module);

@@ -1,0 +1,167 @@
+#include <mutex>
+
+#include "bind.hpp"
+#include "pymixed/fit.hpp"
+
+namespace py = pybind11;
+using namespace pymixed;
+
+namespace {
+
+/// A criterion with its problem and a lock: Python threads may share one.
+class SharedDeviance {
+   public:
+    SharedDeviance(std::shared_ptr<Problem> problem, bool reml) : problem_(std::move(problem)), deviance_(*problem_, reml) {}
+
+    /// Calls function(deviance) with the interpreter free and the workspace locked.
+    template <class Function>
+    auto run(Function&& function) {
+        py::gil_scoped_release release;  // only the core's own arrays are used below
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return function(deviance_);
+    }
+    template <class Function>
+    auto run_at(const Vector& theta, bool internal, Function&& function) {
+        return run([&](Deviance& deviance) {
+            deviance.evaluate(theta, internal ? Coordinates::Internal : Coordinates::User);
+            return function(deviance);
+        });
+    }
+    const Problem& problem() const { return *problem_; }
+
+   private:
+    std::shared_ptr<Problem> problem_;
+    std::mutex mutex_;
+    Deviance deviance_;
+};
+
+py::array_t<double> take(std::vector<double>&& values, std::vector<py::ssize_t> shape) {
+    auto* owner = new std::vector<double>(std::move(values));
+    return py::array_t<double>(std::move(shape), owner->data(),
+                               py::capsule(owner, [](void* p) { delete static_cast<std::vector<double>*>(p); }));
+}
+
+/// One array per factor (the user's order), its columns in the order of the factor's terms.
+py::tuple by_factor(const Problem& problem, std::vector<std::vector<double>>&& values, bool square) {
+    py::tuple out(values.size());
+    for (const auto& factor : problem.layout().factors()) {
+        std::vector<py::ssize_t> shape{factor.n_levels, factor.n_cols};
+        if (square) shape.push_back(factor.n_cols);
+        out[factor.user_position] = take(std::move(values[factor.user_position]), shape);
+    }
+    return out;
+}
+
+/// Estimates at a theta, in the host's units.
+struct Estimates {
+    Vector beta;
+    Matrix unscaled_covariance;
+    double pwrss;
+    std::vector<std::vector<double>> modes;
+
+    explicit Estimates(Deviance& deviance)
+        : beta(deviance.beta()),
+          unscaled_covariance(deviance.unscaled_covariance()),
+          pwrss(deviance.pwrss()),
+          modes(deviance.modes()) {}
+
+    py::tuple to_python(const Problem& problem) && {
+        return py::make_tuple(beta, unscaled_covariance, pwrss, by_factor(problem, std::move(modes), false));
+    }
+};
+
+}  // namespace
+
+void bind_deviance(py::module_& module) {
+    py::class_<FitResult>(module, "FitResult")
+        .def_property_readonly("status", [](const FitResult& fit) { return to_string(fit.status); })
+        .def_property_readonly("success", [](const FitResult& fit) { return fit.status == Status::Success; })
+        .def_readonly("theta", &FitResult::theta)
+        .def_readonly("internal", &FitResult::internal)
+        .def_readonly("objective", &FitResult::objective)
+        .def_readonly("expected_gain", &FitResult::expected_gain)
+        .def_readonly("n_evaluations", &FitResult::n_evaluations)
+        .def_readonly("n_gradients", &FitResult::n_gradients);
+
+    py::class_<SharedDeviance>(module, "Deviance")
+        .def(py::init<std::shared_ptr<Problem>, bool>(), py::arg("problem"), py::arg("reml"))
+        .def(
+            "fit",
+            [](SharedDeviance& self, const std::optional<Vector>& start, double tolerance, Index max_evaluations) {
+                FitOptions options;
+                options.newton.tolerance = tolerance;
+                options.newton.max_evaluations = max_evaluations;
+                if (start) options.start = *start;
+                std::optional<Estimates> estimates;
+                const FitResult result = self.run([&](Deviance& deviance) {
+                    FitResult found = fit(deviance, options);
+                    if (found.status != Status::NotPositiveDefinite) estimates.emplace(deviance);
+                    return found;
+                });
+                const py::object values = estimates ? std::move(*estimates).to_python(self.problem()) : py::object(py::none());
+                return py::make_tuple(result, values);
+            },
+            py::arg("start"), py::arg("tolerance"), py::arg("max_evaluations"))
+        .def(
+            "estimates",
+            [](SharedDeviance& self, const Vector& theta) {
+                Estimates found = self.run_at(theta, false, [](Deviance& deviance) {
+                    deviance.differentiate();
+                    return Estimates(deviance);
+                });
+                return std::move(found).to_python(self.problem());
+            },
+            py::arg("theta"))
+        .def(
+            "evaluate",
+            [](SharedDeviance& self, const Vector& theta, bool internal) {
+                return self.run_at(theta, internal, [](Deviance& deviance) { return deviance.value(); });
+            },
+            py::arg("theta"), py::arg("internal") = false)
+        .def(
+            "differentiate",
+            [](SharedDeviance& self, const Vector& theta, bool internal) {
+                return self.run_at(theta, internal, [](Deviance& deviance) {
+                    deviance.differentiate();
+                    return std::make_tuple(deviance.value(), deviance.gradient(), deviance.average_information());
+                });
+            },
+            py::arg("theta"), py::arg("internal") = false, "Criterion, gradient and average information at theta.")
+        .def(
+            "hessian",
+            [](SharedDeviance& self, const Vector& theta, bool internal) {
+                return self.run([&](Deviance& deviance) {
+                    return deviance.hessian(theta, internal ? Coordinates::Internal : Coordinates::User);
+                });
+            },
+            py::arg("theta"), py::arg("internal") = false)
+        .def(
+            "variance_derivatives",
+            [](SharedDeviance& self, const Vector& theta) {
+                return self.run_at(theta, false, [](Deviance& deviance) {
+                    deviance.differentiate();
+                    return std::make_tuple(deviance.unscaled_covariance(), deviance.covariance_derivatives(),
+                                           deviance.pwrss_derivatives());
+                });
+            },
+            py::arg("theta"), "(X'V^-1X)^-1, its derivatives and those of r^2 with respect to theta.")
+        .def(
+            "conditional_covariances",
+            [](SharedDeviance& self, const Vector& theta) {
+                auto blocks = self.run_at(theta, false, [](Deviance& deviance) {
+                    deviance.differentiate();
+                    return deviance.conditional_covariances();
+                });
+                return by_factor(self.problem(), std::move(blocks), true);
+            },
+            py::arg("theta"), "Var(b | y) / sigma^2 per factor: (n_levels, c, c).")
+        .def("to_user",
+             [](SharedDeviance& self, const Vector& internal) {
+                 return self.problem().products().random_basis().to_user(self.problem().layout(), internal);
+             })
+        .def("to_internal",
+             [](SharedDeviance& self, const Vector& theta) {
+                 return self.problem().products().random_basis().to_internal(self.problem().layout(), theta);
+             })
+        .def("start", [](SharedDeviance& self) { return minque_start(self.problem()); });
+}

@@ -1,0 +1,60 @@
+#include "bind.hpp"
+#include "pymixed/problem.hpp"
+#include "rows.hpp"
+
+namespace py = pybind11;
+using namespace pymixed;
+
+namespace {
+
+RandomEffects make_layout(const std::vector<Index>& n_levels, const std::vector<std::tuple<Index, Index, std::string>>& terms) {
+    std::vector<TermSpec> specs;
+    for (const auto& [factor, n_cols, structure] : terms) {
+        if (structure != "us" && structure != "diag")
+            throw std::invalid_argument("structure: expected 'us' or 'diag', got '" + structure + "'");
+        specs.push_back({factor, n_cols, structure == "us" ? Structure::Unstructured : Structure::Diagonal});
+    }
+    return RandomEffects(n_levels, specs);
+}
+
+Method parse_method(const std::string& name) {
+    for (const Method method : {Method::Automatic, Method::Single, Method::Dense, Method::Sparse})
+        if (name == to_string(method)) return method;
+    throw std::invalid_argument("method: expected 'auto', 'single', 'dense' or 'sparse', got '" + name + "'");
+}
+
+}  // namespace
+
+void bind_problem(py::module_& module) {
+    py::class_<CrossProducts, std::shared_ptr<CrossProducts>>(module, "CrossProducts")
+        .def(py::init([](const Array& y, const Array& X, const std::vector<Codes>& codes, const std::vector<Index>& n_levels,
+                         const std::vector<std::tuple<Index, Index, std::string>>& terms,
+                         const std::vector<std::optional<Array>>& columns, const std::optional<Array>& weights,
+                         const std::optional<Array>& offset) {
+                 const HostRows rows(y, X, codes, columns, weights, offset);
+                 RandomEffects layout = make_layout(n_levels, terms);
+                 rows.check(layout);
+                 // the arrays are held by `rows`; no Python object is touched from here on
+                 py::gil_scoped_release release;
+                 return std::make_shared<CrossProducts>(std::move(layout), rows.view());
+             }),
+             py::arg("y"), py::arg("X"), py::arg("codes"), py::arg("n_levels"), py::arg("terms"), py::arg("columns"),
+             py::arg("weights"), py::arg("offset"))
+        .def("merge", &CrossProducts::merge, py::arg("other"), py::call_guard<py::gil_scoped_release>());
+
+    py::class_<Problem, std::shared_ptr<Problem>>(module, "Problem")
+        .def(py::init([](const std::shared_ptr<CrossProducts>& products, const std::string& method, double memory_limit) {
+                 const Method chosen = parse_method(method);
+                 py::gil_scoped_release release;  // Python objects are not touched
+                 return std::make_shared<Problem>(products, chosen, memory_limit);
+             }),
+             py::arg("products"), py::arg("method"), py::arg("memory_limit"))
+        .def_property_readonly("n", &Problem::n)
+        .def_property_readonly("p", &Problem::p)
+        .def_property_readonly("kept", &Problem::kept)
+        .def_property_readonly("aliased", &Problem::aliased)
+        .def_property_readonly("method", [](const Problem& problem) { return to_string(problem.method()); })
+        .def_property_readonly("workspace_bytes", &Problem::workspace_bytes);
+
+    py::register_exception<MemoryLimit>(module, "MemoryLimit", PyExc_MemoryError);
+}

@@ -1,0 +1,11 @@
+#include <pybind11/pybind11.h>
+
+#include "bind.hpp"
+#include "pymixed/version.hpp"
+
+PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
+    module.doc() = "C++ core of pymixed; private, used by pymixed.solvers.";
+    module.attr("__version__") = PYMIXED_VERSION;
+    bind_problem(module);
+    bind_deviance(module);
+}

@@ -1,0 +1,92 @@
+#pragma once
+// The profiled criterion of a linear mixed model, its exact gradient and its average information.
+//
+//     ML:   d = log|M| + n (1 + log(2 pi r^2 / n)) - sum log w
+//     REML: d = log|M| + log|RX|^2 + (n - p)(1 + log(2 pi r^2 / (n - p))) - sum log w
+//
+// (Bates et al. 2015, eqs. 34 and 41.) With G = Z'V^-1X RX^-1, s = Z'W(y - X beta - Z T u), nu = n - p or n, and per
+// factor the sum over its levels H = sum_g [Z_g'V^-1Z_g - G_gG_g' - (nu/r^2) s_gs_g'] (ML: without G_gG_g'), a template
+// T = basis * Lower(theta) has
+//
+//     dd/dT = 2 H T,    and for entries i, j:   c_i = (d_iT T' + T d_iT') s,
+//     AI_ij = (nu/r^2) c_i'Z'PZ c_j - (nu/r^4)(s'c_i)(s'c_j) + 2 d_iT'H d_jT  (same column of the same factor)
+//
+// the average of observed and expected information (Gilmour, Thompson & Cullis 1995, Biometrics 51(4)) plus the term
+// that vanishes at interior optima and is the curvature at singular ones. Covers fits with centred and scaled
+// columns; nothing here divides by theta.
+
+#include <memory>
+
+#include "pymixed/problem.hpp"
+
+namespace pymixed {
+
+class PenalizedLeastSquares;
+
+/// Coordinates in which theta is given.
+enum class Coordinates {
+    User,      ///< lower triangles for the columns as the host gave them
+    Internal,  ///< for the centred and scaled columns: the optimiser's
+};
+
+class Deviance {
+   public:
+    Deviance(const Problem& problem, bool reml);
+    ~Deviance();
+    Deviance(const Deviance&) = delete;
+
+    /// The criterion at theta; +infinity where a factorisation breaks down. Allocates nothing.
+    double evaluate(const Vector& theta, Coordinates coordinates);
+    /// Gradient and average information at the theta of the last evaluate(). Allocates nothing.
+    void differentiate();
+
+    double value() const { return value_; }
+    const Vector& gradient() const { return gradient_; }
+    const Matrix& average_information() const { return information_; }
+    /// Per factor 2 H in the internal basis: the curvature along a template column that is zero.
+    const Templates& level_sums() const { return H_; }
+
+    /// Exact Hessian at theta: central differences of the exact gradient, good to about 1e-8 relative.
+    Matrix hessian(const Vector& theta, Coordinates coordinates);
+
+    const Problem& problem() const { return problem_; }
+    bool reml() const { return reml_; }
+    Index nu() const { return reml_ ? problem_.n() - problem_.p() : problem_.n(); }
+
+    // Quantities of the last evaluate(), in the host's units.
+    double pwrss() const;                ///< r^2
+    double sigma2() const { return pwrss() / static_cast<double>(nu()); }
+    Vector beta() const;                 ///< p, of the columns that are kept
+    Matrix unscaled_covariance() const;  ///< (X'V^-1X)^-1
+    /// Conditional modes b per factor (the user's order): n_levels x c, row-major.
+    std::vector<std::vector<double>> modes();
+    /// Var(b | y) / sigma^2 per factor (the user's order): n_levels blocks of c x c. Destroys the factor.
+    std::vector<std::vector<double>> conditional_covariances();
+    /// d (X'V^-1X)^-1 / d theta_i, and d r^2 / d theta_i, of the last evaluate() and differentiate().
+    std::vector<Matrix> covariance_derivatives();
+    Vector pwrss_derivatives() const;
+
+   private:
+    struct Scratch;
+    void load(const Vector& theta, Coordinates coordinates);
+    void prepare_weights();
+    void tail_residuals();
+    void leading_levels();
+    void leading_moments();
+    void add_tail_levels();
+    void assemble();
+    void level_rows(Index first, Index last);
+    Matrix entry_change(Index i) const;
+
+    const Problem& problem_;
+    bool reml_;
+    std::unique_ptr<PenalizedLeastSquares> pls_;
+    std::unique_ptr<Scratch> scratch_;
+    Templates T_, H_;
+    const Templates* basis_ = nullptr;
+    Vector theta_, gradient_;
+    Matrix information_;
+    double value_ = 0.0;
+};
+
+}  // namespace pymixed

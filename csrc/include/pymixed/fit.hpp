@@ -1,0 +1,30 @@
+#pragma once
+// A linear mixed model fitted from its cross-products.
+
+#include "pymixed/deviance.hpp"
+#include "pymixed/optimizer.hpp"
+
+namespace pymixed {
+
+struct FitOptions {
+    NewtonOptions newton;
+    Vector start;  ///< theta (user's coordinates) to start from; empty: MINQUE(0) from the cross-products
+};
+
+/// The optimum in both coordinates. Everything else is asked of the Deviance, which is left at the optimum.
+struct FitResult {
+    Status status = Status::Success;
+    Vector theta;     ///< user's coordinates, diagonals non-negative
+    Vector internal;  ///< internal coordinates
+    double objective = 0.0;
+    double expected_gain = 0.0;
+    Index n_evaluations = 0, n_gradients = 0;
+};
+
+FitResult fit(Deviance& deviance, const FitOptions& options);
+
+/// Variance components of every random-effects column as if independent, by MINQUE(0) (Rao 1971; Searle, Casella &
+/// McCulloch 1992, section 11.3), as a theta in internal coordinates: the start of the optimisation.
+Vector minque_start(const Problem& problem);
+
+}  // namespace pymixed

@@ -1,0 +1,44 @@
+#pragma once
+// Newton's method on a criterion with an exact gradient and a good, possibly indefinite curvature matrix.
+//
+//     step = -V |D|^-1 V'g,    H = V D V'
+//
+// Absolute eigenvalues make every step a descent step (Nocedal & Wright 2006, section 3.4), a cap keeps it local,
+// backtracking makes it monotone. Stops on the Newton decrement g'H^-1g / 2, the gain that a further step promises:
+// differences of the criterion itself drown in rounding when there are many rows. Unbounded.
+
+#include "pymixed/status.hpp"
+#include "pymixed/types.hpp"
+
+namespace pymixed {
+
+class Objective {
+   public:
+    virtual ~Objective() = default;
+    /// The criterion at x, +infinity where it cannot be evaluated.
+    virtual double evaluate(const Vector& x) = 0;
+    /// Gradient and curvature at the x of the last evaluate().
+    virtual void differentiate(Vector& gradient, Matrix& curvature) = 0;
+    /// A direction along which a stationary x is not a minimum although no derivative shows it; empty when none.
+    virtual Vector escape(const Vector& x) = 0;
+};
+
+struct NewtonOptions {
+    double tolerance = 1e-10;  ///< expected gain, in units of the criterion, at which to stop
+    Index max_evaluations = 200;
+    double step_cap = 1.5;     ///< longest step (Euclidean norm)
+};
+
+struct NewtonResult {
+    Status status = Status::Success;
+    Vector x;
+    double value = 0.0;
+    double expected_gain = 0.0;  ///< g'H^-1g / 2 at x
+    Index n_evaluations = 0;     ///< of the criterion, those of rejected steps included
+    Index n_gradients = 0;
+};
+
+/// Leaves the objective evaluated and differentiated at the result.
+NewtonResult minimise_newton(Objective& objective, const Vector& start, const NewtonOptions& options);
+
+}  // namespace pymixed

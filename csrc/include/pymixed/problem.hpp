@@ -1,0 +1,67 @@
+#pragma once
+// What a fit needs and never changes: cross-products, layout, symbolic analysis. Shared between threads.
+
+#include <memory>
+#include <new>
+#include <string>
+
+#include "pymixed/crossproducts.hpp"
+
+namespace pymixed {
+
+enum class Method {
+    Automatic,
+    Single,  ///< one grouping factor: levels are independent
+    Dense,   ///< dense Schur complement of the leading factor
+    Sparse,  ///< sparse Schur complement of the leading factor
+};
+
+const char* to_string(Method method);
+
+struct Leading;
+struct Tail;
+
+class Problem {
+   public:
+    /// Analyses the rows' cross-products. Columns of X that depend linearly on those before them are dropped (a
+    /// column whose part outside their span is less than about 3e-6 of it).
+    /// @param memory_limit bytes; a factor that needs more is refused (0: no limit)
+    /// @throws std::invalid_argument  bad layout or method;  MemoryLimit  too large
+    explicit Problem(std::shared_ptr<const CrossProducts> products, Method method = Method::Automatic,
+                     double memory_limit = 0.0);
+    Problem(RandomEffects layout, const Rows& rows, Method method = Method::Automatic, double memory_limit = 0.0);
+    ~Problem();
+    Problem(const Problem&) = delete;
+    Problem& operator=(const Problem&) = delete;
+
+    const CrossProducts& products() const { return *products_; }
+    const RandomEffects& layout() const { return products_->layout(); }
+    const Leading& leading() const { return *leading_; }
+    const Tail& tail() const { return *tail_; }
+    bool has_tail() const { return layout().factors().size() > 1; }
+
+    Index n() const { return products_->n(); }
+    Index p() const { return products_->p(); }                        ///< rank of X
+    const std::vector<Index>& kept() const { return kept_; }          ///< positions of the columns of X that are used
+    const std::vector<Index>& aliased() const { return aliased_; }    ///< and of those that were dropped
+    Method method() const;
+    double workspace_bytes() const;
+
+   private:
+    std::shared_ptr<const CrossProducts> products_;
+    std::vector<Index> aliased_, kept_;
+    std::unique_ptr<Leading> leading_;
+    std::unique_ptr<Tail> tail_;
+};
+
+/// A model whose workspace would exceed the memory given.
+class MemoryLimit : public std::bad_alloc {
+   public:
+    MemoryLimit(double needed, double available);
+    const char* what() const noexcept override { return message_.c_str(); }
+
+   private:
+    std::string message_;
+};
+
+}  // namespace pymixed

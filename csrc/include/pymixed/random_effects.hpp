@@ -1,0 +1,116 @@
+#pragma once
+// Layout of the random effects and the map theta -> templates.
+//
+// The relative covariance factor Lambda(theta) is block diagonal. All terms of one grouping factor are taken
+// together: level g of factor f owns one block of c_f columns, and Lambda repeats for every level the c_f x c_f
+// template T_f, itself block diagonal over the factor's terms (Bates, Maechler, Bolker & Walker 2015, J. Stat.
+// Softw. 67(1), eq. 4 and section 2.3). theta holds the lower triangles of the terms' templates, column-major,
+// terms in the user's order.
+//
+// The core works with centred and scaled columns, Z = Z~ C with a fixed C_f per factor, so that T~ = C T(theta).
+// The optimiser's coordinates phi live in that basis: T~ = E Lower(phi), E = I unless a slope is centred by the
+// intercept of another term. Both maps are `basis * blockdiag(lower triangles)`, which is all that the evaluation
+// of the criterion and its derivatives needs to know.
+
+#include <vector>
+
+#include "pymixed/types.hpp"
+
+namespace pymixed {
+
+enum class Structure {
+    Unstructured,  ///< the full lower triangle
+    Diagonal,      ///< independent columns
+};
+
+struct TermSpec {
+    Index factor = 0;  ///< position of the grouping factor in the user's order
+    Index n_cols = 1;
+    Structure structure = Structure::Unstructured;
+};
+
+/// One template T~_f per factor, factors in internal order.
+using Templates = std::vector<Matrix>;
+
+class RandomEffects {
+   public:
+    struct Factor {
+        Index user_position;
+        Index n_levels;
+        Index n_cols;                ///< c_f, over all of its terms
+        std::vector<Index> columns;  ///< for each of the c_f columns its position in Rows::Z
+        Index size() const { return n_levels * n_cols; }
+    };
+    struct Term {
+        Index factor;        ///< internal position of the factor
+        Index first_column;  ///< where the term starts in the factor's block
+        Index n_cols;
+        Structure structure;
+        Index first_theta;
+        Index n_theta() const { return structure == Structure::Diagonal ? n_cols : n_cols * (n_cols + 1) / 2; }
+    };
+    /// theta[i] is the entry (row, col) of the template of `factor` before the basis is applied.
+    struct Entry {
+        Index factor, row, col;
+    };
+
+    /// Factors are sorted by their number of random effects, largest first. Throws std::invalid_argument.
+    RandomEffects(const std::vector<Index>& n_levels, const std::vector<TermSpec>& terms);
+
+    Index n_theta() const { return static_cast<Index>(entries_.size()); }
+    Index n_random() const;   ///< q
+    Index n_columns() const;  ///< columns of all terms together
+    const std::vector<Factor>& factors() const { return factors_; }
+    const std::vector<Term>& terms() const { return terms_; }
+    const std::vector<Entry>& entries() const { return entries_; }
+
+    /// T_f = basis_f * blockdiag(lower triangles of theta), written into `out` (sized by make_templates()).
+    void templates_into(const Vector& theta, const Templates& basis, Templates& out) const;
+    Templates make_templates() const;
+
+    /// Where no lower triangle leaves zero, 1; the start of an optimisation without better knowledge.
+    Vector identity_theta() const;
+
+   private:
+    std::vector<Factor> factors_;
+    std::vector<Term> terms_;
+    std::vector<Entry> entries_;
+};
+
+/// Shift and scale of the random-effects columns and the two parametrisations that follow from them.
+///
+///     z_j = shift_j * 1 + scale_j * z~_j,    shift_j != 0 only where the factor has a constant column
+class RandomBasis {
+   public:
+    RandomBasis() = default;
+    /// `shift` and `scale` run over all columns of Rows::Z; `constant` marks the columns that are the constant 1.
+    RandomBasis(const RandomEffects& layout, Vector shift, Vector scale, std::vector<bool> constant);
+
+    /// Means and standard deviations of a sample of the rows.
+    static RandomBasis from_rows(const RandomEffects& layout, const Rows& rows);
+
+    double shift(Index column) const { return shift_[column]; }
+    double scale(Index column) const { return scale_[column]; }
+
+    const Templates& user() const { return user_; }          ///< C_f
+    const Templates& internal() const { return internal_; }  ///< E_f
+
+    /// theta (user's columns) from phi (internal columns) and back. Diagonals come out non-negative.
+    Vector to_user(const RandomEffects& layout, const Vector& phi) const;
+    Vector to_internal(const RandomEffects& layout, const Vector& theta) const;
+
+    bool operator==(const RandomBasis& other) const { return shift_ == other.shift_ && scale_ == other.scale_; }
+
+   private:
+    Matrix term_basis(const RandomEffects::Term& term) const;
+    Vector convert(const RandomEffects& layout, const Vector& from, bool to_user) const;
+
+    Vector shift_, scale_;
+    std::vector<bool> constant_;
+    Templates user_, internal_;
+};
+
+/// Flip template columns so that every diagonal entry is non-negative: the criterion is even in each column's sign.
+void rectify_signs(const RandomEffects& layout, Vector& theta);
+
+}  // namespace pymixed

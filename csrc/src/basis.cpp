@@ -1,0 +1,118 @@
+// Bases for the columns, estimated from a sample of the rows.
+
+#include <Eigen/LU>
+#include <algorithm>
+#include <cmath>
+
+#include "pymixed/crossproducts.hpp"
+
+namespace pymixed {
+
+namespace {
+
+/// Row numbers spread over the data; jittered, so that a periodic design does not alias.
+std::vector<Index> sample_rows(Index n, Index most) {
+    const Index m = std::min(n, most), step = n / std::max<Index>(m, 1);
+    std::vector<Index> rows(m);
+    for (Index i = 0; i < m; ++i) rows[i] = i * step + (i * 7919) % step;
+    return rows;
+}
+
+bool is_all_ones(const ColumnView& column, Index n) {
+    for (Index i = 0; i < n; ++i)
+        if (column[i] != 1.0) return false;
+    return true;
+}
+
+}  // namespace
+
+RandomBasis RandomBasis::from_rows(const RandomEffects& layout, const Rows& rows) {
+    const Index count = layout.n_columns();
+    const std::vector<Index> picked = sample_rows(rows.n, 1024);
+    const Index m = static_cast<Index>(picked.size());
+    Vector shift = Vector::Zero(count), scale = Vector::Ones(count), sample(m);
+    std::vector<bool> constant(count, false);
+    for (Index j = 0; j < count; ++j) {
+        constant[j] = rows.Z[j].is_constant();
+        if (constant[j]) continue;
+        for (Index i = 0; i < m; ++i) sample[i] = rows.Z[j][picked[i]];
+        shift[j] = sample.mean();
+        const double sd = std::sqrt((sample.array() - shift[j]).square().mean());
+        const double size = sample.cwiseAbs().maxCoeff();
+        if (size > 0.0) scale[j] = sd > 1e-12 * size ? sd : size;
+    }
+    RandomBasis centred(layout, shift, scale, constant);
+    for (Index j = 0; j < count; ++j)  // a column that no constant centres is scaled by its root mean square
+        if (!constant[j] && centred.shift(j) == 0.0) scale[j] = std::hypot(scale[j], shift[j]);
+    return RandomBasis(layout, shift, scale, constant);
+}
+
+Matrix FixedBasis::U() const {
+    Matrix U = Matrix::Zero(p() + 1, p() + 1);
+    U.topLeftCorner(p(), p()) = R;
+    if (intercept >= 0) U.topLeftCorner(p(), p()) += R.col(intercept) * shift.transpose();
+    U.topRightCorner(p(), 1) = gamma;
+    U(p(), p()) = y_scale;
+    return U;
+}
+
+FixedBasis FixedBasis::from_rows(const Rows& rows) {
+    const Index p = static_cast<Index>(rows.X.size());
+    const std::vector<Index> picked = sample_rows(rows.n, std::max<Index>(512, 4 * p));
+    const Index m = static_cast<Index>(picked.size());
+    const double root_m = std::sqrt(static_cast<double>(m));
+    FixedBasis basis;
+    basis.shift = Vector::Zero(p);
+    for (Index j = 0; j < p && basis.intercept < 0; ++j)
+        if (rows.X[j].is_constant() || is_all_ones(rows.X[j], rows.n)) basis.intercept = j;
+
+    // modified Gram-Schmidt on the sample: raw = Q R with columns of unit root mean square
+    Matrix Q(m, p);
+    Vector size(p);
+    basis.R = Matrix::Zero(p, p);
+    double smallest_angle = 1.0;
+    for (Index j = 0; j < p; ++j) {
+        auto q = Q.col(j);
+        for (Index i = 0; i < m; ++i) q[i] = rows.X[j][picked[i]];
+        if (basis.intercept >= 0 && j != basis.intercept) {
+            basis.shift[j] = q.mean();
+            q.array() -= basis.shift[j];
+        }
+        size[j] = q.norm() / root_m;
+        if (size[j] <= 1e-12 * std::abs(basis.shift[j])) size[j] = basis.shift[j] == 0.0 ? 1.0 : std::abs(basis.shift[j]);
+        for (Index k = 0; k < j; ++k) {
+            basis.R(k, j) = Q.col(k).dot(q) / m;
+            q -= basis.R(k, j) * Q.col(k);
+        }
+        basis.R(j, j) = q.norm() / root_m;
+        if (basis.R(j, j) > 1e-7 * size[j]) {
+            smallest_angle = std::min(smallest_angle, basis.R(j, j) / size[j]);
+            q /= basis.R(j, j);
+        } else {  // collinear in the sample: scaled only
+            basis.R.col(j).setZero();
+            basis.R(j, j) = size[j];
+            q.setZero();
+        }
+    }
+    Vector y(m);
+    for (Index i = 0; i < m; ++i)
+        y[i] = rows.y[picked[i]] - (rows.offset == nullptr ? 0.0 : rows.offset[picked[i]]);
+    const double y_size = y.norm() / root_m;
+    basis.gamma.resize(p);
+    for (Index j = 0; j < p; ++j) {
+        basis.gamma[j] = Q.col(j).dot(y) / m;
+        y -= basis.gamma[j] * Q.col(j);
+    }
+    const double rest = y.norm() / root_m;
+    basis.y_scale = rest > 1e-10 * y_size ? rest : (y_size > 0.0 ? y_size : 1.0);
+
+    basis.diagonal = smallest_angle > 0.05;
+    if (basis.diagonal) {
+        basis.gamma = size.asDiagonal() * basis.R.triangularView<Eigen::Upper>().solve(basis.gamma);
+        basis.R = size.asDiagonal();
+    }
+    basis.R_inverse = basis.R.triangularView<Eigen::Upper>().solve(Matrix::Identity(p, p));
+    return basis;
+}
+
+}  // namespace pymixed

@@ -1,0 +1,33 @@
+#include "dense_kernels.hpp"
+
+#define VECTOR 2
+
+namespace pymixed {
+namespace {
+#include "dense_kernels.inl"
+}  // namespace
+
+namespace detail {
+const DenseKernels& dense_kernels_baseline() {
+    static const DenseKernels kernels{multiply_add,           cholesky,           inverse_from_cholesky, solve_lower,
+                                      solve_lower_transposed, multiply_symmetric, "baseline"};
+    return kernels;
+}
+}  // namespace detail
+
+std::size_t dense_workspace_size(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) {
+    // packed blocks of both operands; no instruction set has larger ones than 192 x 256 and 256 x 1020, tiles of 8 x 6
+    const std::ptrdiff_t depth = k < 256 ? k : 256;
+    const std::ptrdiff_t rows = m < 192 ? m + 8 : 192, columns = n < 1020 ? n + 6 : 1020;
+    return static_cast<std::size_t>(depth * (rows + columns));
+}
+
+const DenseKernels& dense_kernels() {
+#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
+    static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (avx2 && detail::dense_kernels_avx2() != nullptr) return *detail::dense_kernels_avx2();
+#endif
+    return detail::dense_kernels_baseline();
+}
+
+}  // namespace pymixed

@@ -1,0 +1,57 @@
+#pragma once
+// Penalised least squares at given templates, from cross-products alone (Bates et al. 2015, section 3.4):
+//
+//     M = T'Z'WZT + I,    RX'RX = X'V^-1X,    r^2 = y'V^-1y - |c_beta|^2,    V = W^-1 + Z T T' Z'
+//
+// [RX' 0; c_beta' r] is the Cholesky factor of [X y]'V^-1[X y]. All in the internal basis of the cross-products.
+// One per thread; update() allocates nothing.
+
+#include <memory>
+
+#include "leading.hpp"
+#include "pymixed/problem.hpp"
+#include "schur.hpp"
+
+namespace pymixed {
+
+class PenalizedLeastSquares {
+   public:
+    explicit PenalizedLeastSquares(const Problem& problem);
+
+    /// False where a factor is not positive definite.
+    bool update(const Templates& T);
+
+    double log_determinant_M() const { return log_determinant_M_; }
+    double log_determinant_RX() const;  ///< log |RX|^2
+    double pwrss() const;               ///< r^2
+    const Vector& beta() const { return beta_; }
+    const Matrix& RX_inverse() const { return RX_inverse_; }
+    /// Computes beta and RX^-1 of the last update.
+    void solve();
+
+    const LeadingInverse& leading() const { return leading_; }
+    SchurComplement& schur() { return *schur_; }
+    bool has_schur() const { return schur_ != nullptr; }
+    /// A2' terms of the tail: T2 = B2 - sum_g A2g K_g B_g, and C2 = L^-1 T2' of it (q x P, column-major).
+    const RowMatrix& tail_rhs() const { return tail_rhs_; }
+    const Matrix& tail_half_solved() const { return tail_half_solved_; }
+
+    static constexpr Index batch = 64;  ///< levels that are handled together
+
+   private:
+    void add_levels();
+    void add_moments();
+
+    const Problem& problem_;
+    const DenseKernels& kernels_;
+    LeadingInverse leading_;
+    std::unique_ptr<SchurComplement> schur_;
+    Matrix VXy_;                  // [X y]'V^-1[X y], lower triangle; then its factor
+    RowMatrix KB_, tail_rhs_;
+    Matrix tail_half_solved_, RX_inverse_;
+    Vector beta_;
+    std::vector<double> work_;
+    double log_determinant_M_ = 0.0;
+};
+
+}  // namespace pymixed

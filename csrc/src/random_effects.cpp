@@ -1,0 +1,172 @@
+#include "pymixed/random_effects.hpp"
+
+#include <Eigen/LU>
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+
+namespace pymixed {
+
+RandomEffects::RandomEffects(const std::vector<Index>& n_levels, const std::vector<TermSpec>& terms) {
+    if (terms.empty()) throw std::invalid_argument("terms: expected at least one random-effects term, got none");
+    const Index n_factors = static_cast<Index>(n_levels.size());
+    std::vector<Factor> by_user(n_levels.size());
+    for (Index f = 0; f < n_factors; ++f) by_user[f] = Factor{f, n_levels[f], 0, {}};
+
+    Index column = 0, theta = 0;
+    for (const TermSpec& spec : terms) {
+        if (spec.factor < 0 || spec.factor >= n_factors)
+            throw std::invalid_argument("terms: factor " + std::to_string(spec.factor) + " of " +
+                                        std::to_string(n_factors));
+        if (spec.n_cols < 1) throw std::invalid_argument("terms: expected at least one column, got none");
+        Factor& factor = by_user[spec.factor];
+        Term term{spec.factor, factor.n_cols, spec.n_cols, spec.structure, theta};
+        for (Index j = 0; j < spec.n_cols; ++j) factor.columns.push_back(column++);
+        factor.n_cols += spec.n_cols;
+        theta += term.n_theta();
+        terms_.push_back(term);
+    }
+    for (const Factor& factor : by_user) {
+        if (factor.n_levels < 1) throw std::invalid_argument("n_levels: expected at least 1 level, got 0");
+        if (factor.n_cols < 1)
+            throw std::invalid_argument("terms: factor " + std::to_string(factor.user_position) + " has no term");
+    }
+
+    std::vector<Index> order(by_user.size()), position(by_user.size());
+    std::iota(order.begin(), order.end(), Index{0});
+    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return by_user[a].size() > by_user[b].size(); });
+    for (Index i = 0; i < n_factors; ++i) {
+        position[order[i]] = i;
+        factors_.push_back(std::move(by_user[order[i]]));
+    }
+    for (Term& term : terms_) {
+        term.factor = position[term.factor];
+        for (Index j = 0; j < term.n_cols; ++j) {
+            const Index last = term.structure == Structure::Diagonal ? j + 1 : term.n_cols;
+            for (Index i = j; i < last; ++i)
+                entries_.push_back({term.factor, term.first_column + i, term.first_column + j});
+        }
+    }
+}
+
+Index RandomEffects::n_random() const {
+    Index q = 0;
+    for (const Factor& factor : factors_) q += factor.size();
+    return q;
+}
+
+Index RandomEffects::n_columns() const {
+    Index n = 0;
+    for (const Term& term : terms_) n += term.n_cols;
+    return n;
+}
+
+Templates RandomEffects::make_templates() const {
+    Templates out;
+    for (const Factor& factor : factors_) out.push_back(Matrix::Zero(factor.n_cols, factor.n_cols));
+    return out;
+}
+
+void RandomEffects::templates_into(const Vector& theta, const Templates& basis, Templates& out) const {
+    for (Matrix& T : out) T.setZero();
+    for (Index i = 0; i < n_theta(); ++i) {
+        const Entry& e = entries_[i];
+        out[e.factor].col(e.col) += theta[i] * basis[e.factor].col(e.row);
+    }
+}
+
+Vector RandomEffects::identity_theta() const {
+    Vector theta(n_theta());
+    for (Index i = 0; i < n_theta(); ++i) theta[i] = entries_[i].row == entries_[i].col ? 1.0 : 0.0;
+    return theta;
+}
+
+RandomBasis::RandomBasis(const RandomEffects& layout, Vector shift, Vector scale, std::vector<bool> constant)
+    : shift_(std::move(shift)), scale_(std::move(scale)), constant_(std::move(constant)) {
+    user_ = internal_ = layout.make_templates();
+    for (std::size_t f = 0; f < layout.factors().size(); ++f) {
+        const auto& columns = layout.factors()[f].columns;
+        const auto anchor = std::find_if(columns.begin(), columns.end(), [&](Index j) { return constant_[j]; });
+        Matrix& C = user_[f];
+        for (std::size_t j = 0; j < columns.size(); ++j) {
+            if (anchor == columns.end() || constant_[columns[j]]) shift_[columns[j]] = 0.0;
+            if (constant_[columns[j]]) scale_[columns[j]] = 1.0;
+            C(j, j) = scale_[columns[j]];
+            if (anchor != columns.end()) C(anchor - columns.begin(), j) += shift_[columns[j]];
+        }
+    }
+    for (const auto& term : layout.terms()) {
+        const Matrix& C = user_[term.factor];
+        internal_[term.factor].middleCols(term.first_column, term.n_cols) =
+            C.middleCols(term.first_column, term.n_cols) * term_basis(term).inverse();
+    }
+}
+
+/// The term's own part of C where an unstructured term holds the constant that its columns are centred by;
+/// elsewhere the scales alone, because a shift would leave the term's structure.
+Matrix RandomBasis::term_basis(const RandomEffects::Term& term) const {
+    const Matrix& C = user_[term.factor];
+    const Index first = term.first_column, c = term.n_cols;
+    const Matrix own = C.block(first, first, c, c);
+    const double outside = C.middleCols(first, c).cwiseAbs().sum() - own.cwiseAbs().sum();
+    const bool closed = term.structure == Structure::Unstructured && outside == 0.0;
+    return closed ? own : Matrix(own.diagonal().asDiagonal());
+}
+
+/// Lower-triangular L with non-negative diagonal and L L' = A A', by Givens rotations from the right: exact zeros
+/// (a rank-deficient template) stay exact.
+static void lower_triangularise(Matrix& A) {
+    const Index c = A.rows();
+    for (Index i = 0; i < c; ++i) {
+        for (Index j = i + 1; j < c; ++j) {
+            if (A(i, j) == 0.0) continue;
+            const double r = std::hypot(A(i, i), A(i, j)), cosine = A(i, i) / r, sine = A(i, j) / r;
+            for (Index k = i; k < c; ++k) {
+                const double x = A(k, i), y = A(k, j);
+                A(k, i) = cosine * x + sine * y;
+                A(k, j) = cosine * y - sine * x;
+            }
+            A(i, j) = 0.0;
+        }
+        if (A(i, i) < 0.0) A.col(i) = -A.col(i);
+    }
+}
+
+Vector RandomBasis::convert(const RandomEffects& layout, const Vector& from, bool to_user) const {
+    Vector out(from.size());
+    for (const auto& term : layout.terms()) {
+        const Matrix C = term_basis(term);
+        const Index c = term.n_cols;
+        Matrix T = Matrix::Zero(c, c);
+        for (Index i = term.first_theta; i < term.first_theta + term.n_theta(); ++i) {
+            const auto& e = layout.entries()[i];
+            T(e.row - term.first_column, e.col - term.first_column) = from[i];
+        }
+        T = to_user ? Matrix(C.inverse() * T) : Matrix(C * T);
+        lower_triangularise(T);
+        for (Index i = term.first_theta; i < term.first_theta + term.n_theta(); ++i) {
+            const auto& e = layout.entries()[i];
+            out[i] = T(e.row - term.first_column, e.col - term.first_column);
+        }
+    }
+    return out;
+}
+
+Vector RandomBasis::to_user(const RandomEffects& layout, const Vector& phi) const { return convert(layout, phi, true); }
+
+Vector RandomBasis::to_internal(const RandomEffects& layout, const Vector& theta) const {
+    return convert(layout, theta, false);
+}
+
+void rectify_signs(const RandomEffects& layout, Vector& theta) {
+    const auto& entries = layout.entries();
+    for (Index i = 0; i < layout.n_theta(); ++i) {
+        if (entries[i].row != entries[i].col || theta[i] >= 0.0) continue;
+        for (Index k = i; k < layout.n_theta() && entries[k].factor == entries[i].factor && entries[k].col == entries[i].col; ++k)
+            theta[k] = -theta[k];
+    }
+}
+
+}  // namespace pymixed

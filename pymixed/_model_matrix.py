@@ -1,0 +1,253 @@
+"""Model matrices from the parts of a formula: the one module that knows the package formulaic, and slow to import.
+
+formulaic reads the formulas, applies the rules of marginality and keeps the state of transforms such as splines. Ours
+are the coding of categorical columns (a table of contrasts indexed by integer codes, with levels that new data must
+respect) and the assembly of a matrix by columns, without a data frame.
+"""
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from formulaic import Formula, ModelSpec
+from formulaic.errors import FormulaicError
+from formulaic.materializers import FormulaMaterializer
+from formulaic.materializers.types import FactorValues
+from formulaic.transforms import TRANSFORMS
+from formulaic.transforms.contrasts import Contrasts, ContrastsRegistry, CustomContrasts, TreatmentContrasts
+
+from ._categorical import Categorical
+from ._frames import Column, FloatArray, factor
+from .errors import FormulaError, InputError, PymixedError
+from .formula import INTERCEPT, ParsedFormula
+
+Contrast: TypeAlias = "str | FloatArray | Sequence[Sequence[float]] | Contrasts"
+
+CONTRASTS: dict[str, type[Contrasts]] = {
+    "treatment": ContrastsRegistry.treatment,
+    "sum": ContrastsRegistry.sum,
+    "helmert": ContrastsRegistry.helmert,
+    "poly": ContrastsRegistry.poly,
+    "sas": ContrastsRegistry.SAS,
+    "diff": ContrastsRegistry.diff,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Columns that one formula gives.
+
+    Attributes
+    ----------
+    matrix : (n, p) array
+        By columns (Fortran order).
+    names : tuple of str
+        `(Intercept)` and formulaic's names.
+    spec : ModelSpec
+        Formula, levels and state of transforms, for new data.
+    """
+
+    matrix: FloatArray
+    names: tuple[str, ...]
+    spec: ModelSpec
+
+
+def encode(parsed: ParsedFormula, columns: Mapping[str, Column], n: int, contrasts: Mapping[str, Contrast],
+           specs: Mapping[str, ModelSpec]) -> dict[str, Block]:
+    """Build the matrices of the fixed part, of the offsets and of the bars' left-hand sides.
+
+    Parameters
+    ----------
+    parsed : ParsedFormula
+        The formula.
+    columns : mapping
+        The columns that it names.
+    n : int
+        Number of rows.
+    contrasts : mapping
+        Coding of categorical columns by name, treatment contrasts for the others.
+    specs : mapping
+        Specs of an earlier call by part, to encode new data as then; empty on the first call.
+
+    Returns
+    -------
+    dict
+        From a part's text to its block; the left-hand side "1" has none.
+    """
+    texts = dict.fromkeys([parsed.fixed, *map(expression_formula, parsed.offsets), *(bar.lhs for bar in parsed.bars)])
+    return {text: model_matrix(specs.get(text, text), columns, n, contrasts, parsed.text)
+            for text in texts if text != "1" or text == parsed.fixed}
+
+
+def expression_formula(expression: str) -> str:
+    """The formula whose only column is the expression's value."""
+    return f"0 + {{{expression}}}"
+
+
+def model_matrix(formula: str | ModelSpec, columns: Mapping[str, Column], n: int,
+                 contrasts: Mapping[str, Contrast], whole: str) -> Block:
+    """Build the matrix of one part of the `whole` formula; the arguments are those of `encode`.
+
+    Raises
+    ------
+    FormulaError
+        formulaic cannot read or evaluate the formula.
+    InputError
+        A categorical column with a single level, with levels that were not there before, or with contrasts that do
+        not fit.
+    """
+    data = {name: _categorical(_as_pandas(values), contrasts.get(name), name=f"column {name!r}", known=values)
+            if isinstance(values, Categorical) else values for name, values in columns.items()}
+    try:
+        with np.errstate(all="ignore"):  # undefined values are reported by name afterwards
+            built = _Materializer(data, FUNCTIONS, n=n).get_model_matrix(
+                _formula(formula) if isinstance(formula, str) else formula, output="numpy", na_action="ignore")
+    except (FormulaicError, SyntaxError) as error:
+        if isinstance(error.__cause__, PymixedError):  # our own, raised inside an expression
+            raise error.__cause__ from None
+        part = formula if isinstance(formula, str) else str(formula.formula)
+        hint = "; names that are no Python names are quoted in backticks" if isinstance(error, SyntaxError) else ""
+        raise FormulaError(f"in {part!r}: {str(error).splitlines()[0]}{hint}", whole) from error
+    spec = built.model_spec
+    names = tuple(chain.from_iterable(
+        [INTERCEPT] if str(part.term) == "1" else part.columns for part in spec.structure))
+    return Block(built.__wrapped__, names, spec)
+
+
+def response(parsed: ParsedFormula, columns: Mapping[str, Column], n: int) -> FloatArray:
+    """Value (n,) of the response where it is an expression of columns.
+
+    Raises
+    ------
+    FormulaError
+        It cannot be evaluated or is not one column.
+    """
+    block = model_matrix(expression_formula(parsed.response), columns, n, {}, parsed.text)
+    if len(block.names) != 1:
+        raise FormulaError(f"response: expected one value per row, got {len(block.names)} columns", parsed.text)
+    return block.matrix[:, 0]
+
+
+def check_contrasts(contrasts: Mapping[str, Contrast]) -> None:
+    """Refuse unknown codings before anything is computed."""
+    for name, contrast in contrasts.items():
+        if isinstance(contrast, str) and contrast not in CONTRASTS:
+            raise InputError(f"contrasts[{name!r}]: expected one of {', '.join(CONTRASTS)} or a matrix, "
+                             f"got {contrast!r}")
+
+
+@lru_cache(maxsize=256)
+def _formula(text: str) -> Formula:
+    return Formula(text)
+
+
+# ---- categorical columns -------------------------------------------------------------------------------------------
+
+def _categorical(values: Any, contrasts: Contrast | None = None, *, levels: Sequence[Any] | None = None,
+                 name: str = "C()", known: Categorical | None = None) -> FactorValues:
+    """Mark values as categorical; formulas call it as `C(x)`, `C(x, contr.sum)`, `factor(x)`.
+
+    The levels of the first encoding stay in formulaic's state, and later ones must keep to them.
+    """
+    def encode(values: Any, reduced_rank: bool, drop_rows: object, encoder_state: dict[str, Any],
+               model_spec: object) -> FactorValues:
+        del drop_rows, model_spec  # part of formulaic's signature
+        data = factor(values.__wrapped__, name) if known is None else known
+        seen = encoder_state.setdefault("levels", data.levels if levels is None else np.asarray(levels))
+        codes = data.codes if data.levels is seen else data.codes_in(seen)
+        if (codes < 0).any():
+            unseen = data.labels()[codes < 0][0]
+            raise InputError(f"{name}: level {unseen!r} is not among those of the fit: "
+                             f"{', '.join(map(repr, seen.tolist()[:10]))}{', ...' if len(seen) > 10 else ''}")
+        coding = _coding(contrasts, seen.tolist(), reduced_rank, name)
+        table = coding.get_coding_matrix(seen.tolist(), reduced_rank=reduced_rank)
+        return FactorValues(
+            {field: np.ascontiguousarray(column)[codes] for field, column in table.to_dict("series").items()},
+            kind="categorical", spans_intercept=not reduced_rank, encoded=True,
+            format=coding.get_factor_format(seen, reduced_rank=reduced_rank))
+
+    return FactorValues(values, kind="categorical", spans_intercept=True, encoder=encode)
+
+
+def _coding(contrast: Contrast | None, levels: list[Any], reduced_rank: bool, name: str) -> Contrasts:
+    """Coding of a factor in formulaic's terms; without the reduction of rank, indicators whatever the contrast."""
+    if len(levels) < 2:
+        raise InputError(f"{name}: a factor in the model needs at least two levels, got {levels}")
+    if contrast is None or not reduced_rank:
+        return TreatmentContrasts()
+    if isinstance(contrast, str):
+        return CONTRASTS[contrast]()
+    if isinstance(contrast, Contrasts):
+        return contrast
+    if isinstance(contrast, type):
+        return contrast()
+    matrix = np.asarray(contrast, np.float64)
+    if matrix.ndim != 2 or len(matrix) != len(levels) or matrix.shape[1] >= len(levels):
+        raise InputError(f"contrasts of {name}: expected a matrix of {len(levels)} rows (levels) and fewer columns, "
+                         f"got shape {matrix.shape}")
+    return CustomContrasts(matrix)
+
+
+def _as_pandas(column: Categorical) -> Any:
+    """What expressions such as `f == "a"` see of a categorical column."""
+    return pd.Categorical.from_codes(column.codes, categories=pd.Index(column.levels), ordered=column.ordered)
+
+
+# ---- formulaic's interface -----------------------------------------------------------------------------------------
+
+FUNCTIONS: dict[str, Any] = {
+    **{name: getattr(np, name) for name in (
+        "abs", "ceil", "cos", "cosh", "expm1", "floor", "log1p", "maximum", "minimum", "round", "sign", "sin", "sinh",
+        "sqrt", "tan", "tanh", "where")},
+    "C": _categorical,
+    "factor": _categorical,
+}
+KNOWN_NAMES = frozenset({*FUNCTIONS, *TRANSFORMS, *vars(builtins)})
+
+
+class _Materializer(FormulaMaterializer):  # type: ignore[misc]
+    """Columns in a mapping, (n, p) float64 matrix out."""
+
+    REGISTER_NAME = "pymixed"
+    REGISTER_OUTPUTS = ("numpy",)
+
+    @property
+    @FormulaMaterializer.override  # type: ignore[untyped-decorator]
+    def nrows(self) -> int:
+        return int(self.params["n"])
+
+    @FormulaMaterializer.override  # type: ignore[untyped-decorator]
+    def _encode_constant(self, value: Any, metadata: Any, encoder_state: dict[str, Any], spec: ModelSpec,
+                         drop_rows: Sequence[int]) -> Any:
+        return value  # broadcast when the matrix is filled
+
+    @FormulaMaterializer.override  # type: ignore[untyped-decorator]
+    def _encode_numerical(self, values: Any, metadata: Any, encoder_state: dict[str, Any], spec: ModelSpec,
+                          drop_rows: Sequence[int]) -> Any:
+        return values.__wrapped__ if isinstance(values, FactorValues) else values
+
+    @FormulaMaterializer.override  # type: ignore[untyped-decorator]
+    def _encode_categorical(self, values: Any, metadata: Any, encoder_state: dict[str, Any], spec: ModelSpec,
+                            drop_rows: Sequence[int], reduced_rank: bool = False) -> Any:
+        raise FormulaicError("a categorical value that C() did not make")  # a transform of formulaic's own
+
+    @FormulaMaterializer.override  # type: ignore[untyped-decorator]
+    def _get_columns_for_term(self, factors: list[dict[str, Any]], spec: ModelSpec, scale: float = 1) -> dict[str, Any]:
+        if len(factors) == 1 and scale == 1:
+            return factors[0]  # saves a pass over the rows
+        columns: dict[str, Any] = super()._get_columns_for_term(factors, spec, scale)
+        return columns
+
+    @FormulaMaterializer.override  # type: ignore[untyped-decorator]
+    def _combine_columns(self, cols: Sequence[tuple[str, Any]], spec: ModelSpec,
+                         drop_rows: Sequence[int]) -> FloatArray:
+        matrix = np.empty((self.nrows, len(cols)), order="F")
+        for j, (_, values) in enumerate(cols):
+            matrix[:, j] = values
+        return matrix

@@ -1,0 +1,228 @@
+"""The parts of a mixed model's data as values, with the checks that every linear mixed model must pass."""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._frames import FloatArray, all_finite, check_finite, first_offender
+from .errors import InputError
+
+TermData: TypeAlias = tuple[FloatArray | None, ...]
+
+_STRUCTURES = ("us", "diag")
+
+
+@dataclass(frozen=True)
+class Term:
+    """A random-effects term for models from arrays.
+
+    Parameters
+    ----------
+    group : str
+        Name of its grouping factor.
+    terms : sequence of str
+        Its columns: `"1"` for the intercept, else names in `random_data`.
+    structure : {"us", "diag"}
+        Covariance matrix of the columns: unstructured or diagonal.
+
+    Examples
+    --------
+    >>> import pymixed as pm
+    >>> pm.Term("subject", ["1", "time"], structure="diag")
+    Term(group='subject', terms=('1', 'time'), structure='diag')
+    """
+
+    group: str
+    terms: Sequence[str]
+    structure: str = "us"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "terms", (self.terms,) if isinstance(self.terms, str) else tuple(self.terms))
+        if self.structure not in _STRUCTURES:
+            raise InputError(f"structure: expected one of {', '.join(map(repr, _STRUCTURES))}, got {self.structure!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class GroupingFactor:
+    """Which level every row belongs to.
+
+    Attributes
+    ----------
+    name : str
+        Column's name; `"b:a"` for crossed columns.
+    codes : (n,) array of int32
+        Position of the row's level in `levels`.
+    levels : (n_levels,) array
+        Labels, each used at least once: in a categorical column's order, else sorted.
+    """
+
+    name: str
+    codes: NDArray[np.int32]
+    levels: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class RandomTerm:
+    """Columns that vary over the levels of a grouping factor, with one covariance matrix.
+
+    Attributes
+    ----------
+    group : str
+        Name of the grouping factor.
+    factor : int
+        Its position in the design's `factors`.
+    columns : tuple of str
+        `(Intercept)` and names of columns.
+    data : tuple
+        A float array (n,) per column, None for the constant 1.
+    structure : {"us", "diag"}
+        Template of the covariance: a full lower triangle or a diagonal.
+    """
+
+    group: str
+    factor: int
+    columns: tuple[str, ...]
+    data: TermData
+    structure: str
+
+
+@dataclass(frozen=True, eq=False)
+class NewRows:
+    """New data encoded as the design encodes its own.
+
+    Attributes
+    ----------
+    X : (m, p) array
+        Fixed-effects matrix.
+    offset : (m,) array or None
+        Known part of the linear predictor.
+    codes : tuple of (m,) arrays of int32
+        Per grouping factor of the design: position in its levels, -1 for a level that it has not seen and throughout
+        for a factor that was not asked for.
+    labels : tuple of (m,) arrays
+        Per grouping factor: the labels themselves, None for a factor that was not asked for.
+    data : tuple of tuples
+        Per term of the design what `RandomTerm.data` is; empty for a factor that was not asked for.
+    """
+
+    X: FloatArray
+    offset: FloatArray | None
+    codes: tuple[NDArray[np.int32], ...]
+    labels: tuple[NDArray[Any], ...]
+    data: tuple[TermData, ...]
+
+
+class Encoder(Protocol):
+    """How a kind of data encodes new rows as it encoded those of the fit."""
+
+    def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str]) -> NewRows:
+        """Encode new data; grouping factors that are not in `groups` are not read."""
+
+
+@dataclass(frozen=True, eq=False)
+class ModelParts:
+    """Everything that a linear mixed model is fitted to; see `pymixed.design.MixedDesign`.
+
+    Attributes
+    ----------
+    y : (n,) array
+        Response.
+    X : (n, p) array
+        Fixed-effects matrix; by columns where it comes from a formula.
+    coefficient_names : tuple of str
+        Names of the columns of X.
+    factors : tuple of GroupingFactor
+        Grouping factors in order of appearance.
+    terms : tuple of RandomTerm
+        Random-effects terms in the user's order.
+    weights : (n,) array or None
+        Prior weights: the residual variance of row i is sigma² / weights[i].
+    offset : (n,) array or None
+        Known part of the linear predictor.
+    response_name : str
+        The response as the user wrote it.
+    formula : str or None
+        The formula, None for designs from arrays.
+    rows : array of int or None
+        Positions in the user's data of the rows kept, None where all are.
+    n_rows_given : int
+        Number of rows of the user's data.
+    encoder : Encoder
+        What new rows are encoded with.
+    """
+
+    y: FloatArray
+    X: FloatArray
+    coefficient_names: tuple[str, ...]
+    factors: tuple[GroupingFactor, ...]
+    terms: tuple[RandomTerm, ...]
+    weights: FloatArray | None
+    offset: FloatArray | None
+    response_name: str
+    formula: str | None
+    rows: NDArray[np.intp] | None
+    n_rows_given: int
+    encoder: Encoder = field(repr=False)
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.y)
+
+    @property
+    def p(self) -> int:
+        """Number of columns of X."""
+        return len(self.coefficient_names)
+
+
+def check(parts: ModelParts) -> None:
+    """Refuse what no linear mixed model with a residual variance can be fitted to.
+
+    Raises
+    ------
+    InputError
+        Infinite or undefined values; a constant response; weights that are not positive; a grouping factor with one
+        level; as many random effects as rows (without weights, which may tell them from residuals); a column twice on
+        one factor.
+    """
+    _check_values(parts)
+    for factor in parts.factors:
+        if len(factor.levels) < 2:
+            raise InputError(f"grouping factor {factor.name!r}: expected more than one level, got only "
+                             f"{factor.levels.tolist()[0]!r}")
+    for term in parts.terms:
+        n_levels, n_columns = len(parts.factors[term.factor].levels), len(term.columns)
+        if parts.weights is None and n_levels * n_columns >= parts.n:
+            each = "" if n_columns == 1 else f" of {n_columns} random effects each"
+            raise InputError(f"grouping factor {term.group!r}: {n_levels} levels{each} and {parts.n} rows; the random "
+                             "effects cannot be told from the residuals, expected fewer random effects than rows")
+    columns = Counter((term.group, column) for term in parts.terms for column in term.columns)
+    for (group, column), times in columns.items():
+        if times > 1:
+            raise InputError(f"random effects: column {column!r} of group {group!r} is in {times} terms, expected one")
+
+
+def _check_values(parts: ModelParts) -> None:
+    response = f"response {parts.response_name!r}"
+    check_finite(parts.y, response, parts.rows)
+    if parts.y.min() == parts.y.max():
+        raise InputError(f"{response}: expected values that differ, got {parts.y[0]} in every row")
+    if not all_finite(parts.X):  # in memory's order, which columns may not be
+        for name, values in zip(parts.coefficient_names, parts.X.T, strict=True):
+            check_finite(values, f"fixed-effects column {name!r}", parts.rows)
+    for term in parts.terms:
+        for name, data in zip(term.columns, term.data, strict=True):
+            if data is not None:
+                check_finite(data, f"random-effects column {name!r} of group {term.group!r}", parts.rows)
+    if parts.offset is not None:
+        check_finite(parts.offset, "offset", parts.rows)
+    if parts.weights is not None:
+        check_finite(parts.weights, "weights", parts.rows)
+        if not parts.weights.min() > 0:
+            raise InputError("weights: expected positive values, got "
+                             f"{first_offender(parts.weights, parts.weights <= 0, parts.rows)}")

@@ -1,0 +1,82 @@
+"""The linear predictor offset + Xβ + Zb on the rows of a fit and on new ones."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._common import Array, LMMParams, check_choice
+from .design import MixedDesign, NewRows
+from .errors import InputError
+
+NEW_LEVELS = {"error": np.nan, "population": 0.0, "missing": np.nan}  # the effect of a level without a mode
+
+
+def linear_predictor(design: MixedDesign, params: LMMParams, newdata: Any, re: str | Iterable[str], new_levels: str,
+                     offset: ArrayLike | None) -> Array:
+    """Linear predictor of new data, of the design's own rows where `newdata` is None; see `LMMSolution.predict`."""
+    check_choice("new_levels", new_levels, NEW_LEVELS)
+    groups = _groups(design, re)
+    if newdata is not None:
+        rows = design.new_rows(newdata, offset=offset, groups=groups)
+    elif offset is not None:
+        raise InputError("offset: expected only together with newdata, the rows of the fit have theirs")
+    else:
+        rows = _own_rows(design)
+    if new_levels == "error":
+        _check_seen(design, rows, groups)
+    eta = _fixed_part(design, params, rows)
+    columns_used = dict.fromkeys(params.random_effects, 0)
+    for term, data in zip(design.terms, rows.data, strict=True):
+        first = columns_used[term.group]
+        columns_used[term.group] = last = first + len(term.columns)
+        if term.group in groups:
+            modes = params.random_effects[term.group][:, first:last]
+            _add_random_part(eta, modes, rows.codes[term.factor], data, NEW_LEVELS[new_levels])
+    return eta
+
+
+def _groups(design: MixedDesign, re: str | Iterable[str]) -> tuple[str, ...]:
+    """Names of the grouping factors that `re` asks for."""
+    known = tuple(factor.name for factor in design.factors)
+    if isinstance(re, str) or not isinstance(re, Iterable):
+        check_choice("re", re, ("all", "none"))
+        return known if re == "all" else ()
+    groups = tuple(re)
+    for name in groups:
+        check_choice("re", name, known)
+    return groups
+
+
+def _own_rows(design: MixedDesign) -> NewRows:
+    codes = tuple(factor.codes for factor in design.factors)
+    labels = tuple(factor.levels[:0] for factor in design.factors)  # they are for naming unseen levels; there are none
+    return NewRows(design.X, design.offset, codes, labels, tuple(term.data for term in design.terms))
+
+
+def _check_seen(design: MixedDesign, rows: NewRows, groups: tuple[str, ...]) -> None:
+    for factor, codes, labels in zip(design.factors, rows.codes, rows.labels, strict=True):
+        unseen = np.flatnonzero(codes < 0)
+        if factor.name in groups and len(unseen):
+            (label,) = labels[unseen[:1]].tolist()
+            raise InputError(
+                f"newdata: expected levels of {factor.name!r} that the fit has seen, got {label!r} in row {unseen[0]} "
+                f"({len(unseen)} such rows); new_levels='population' or 'missing' predicts for them")
+
+
+def _fixed_part(design: MixedDesign, params: LMMParams, rows: NewRows) -> Array:
+    X = rows.X
+    if params.aliased:
+        X = X[:, [name not in params.aliased for name in design.coefficient_names]]
+    fixed: Array = X @ params.coefficients
+    return fixed if rows.offset is None else fixed + rows.offset
+
+
+def _add_random_part(eta: Array, modes: Array, codes: NDArray[np.int32], columns: Sequence[Array | None],
+                     unseen: float) -> None:
+    """Add a term's Zb in place; code -1 is a level without a mode."""
+    for mode, x in zip(modes.T, columns, strict=True):
+        effects = np.append(mode, unseen)[codes]  # -1 reaches the appended one
+        eta += effects if x is None else x * effects

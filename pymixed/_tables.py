@@ -1,0 +1,196 @@
+"""A fit as text and HTML, in the layout that lme4 and lmerTest made familiar."""
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import count
+
+import numpy as np
+
+from ._common import Array, LMMParams
+from .inference import SingularDirection
+
+Cells = tuple[str, ...]
+
+SIGNIFICANT_DIGITS = 4
+CORRELATED_COEFFICIENTS = 20  # no table of correlations for more
+SMALLEST_P = np.finfo(float).eps
+STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"), (0.1, "."))
+STARS_LEGEND = "Signif. codes: 0 '***' 0.001 '**' 0.01 '*' 0.05 '.' 0.1 ' ' 1"
+DF_METHODS = {"satterthwaite": "Satterthwaite's method", "residual": "residual degrees of freedom"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of text under a header; the first `n_labels` columns are left-aligned, the others right-aligned."""
+
+    header: Cells
+    rows: tuple[Cells, ...]
+    n_labels: int = 1
+    title: str = ""
+    footer: str = ""
+
+    def __str__(self) -> str:
+        widths = [max(map(len, column)) for column in zip(self.header, *self.rows, strict=True)]
+        lines = [
+            " ".join(cell.ljust(width) if j < self.n_labels else cell.rjust(width)
+                     for j, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+            for row in (self.header, *self.rows)]
+        return "\n".join([*filter(None, [self.title]), *lines, *filter(None, [self.footer])])
+
+    def _repr_html_(self) -> str:
+        aligned = ["left" if j < self.n_labels else "right" for j in range(len(self.header))]
+        rows = [
+            "<tr>" + "".join(f'<{tag} style="text-align: {side}">{escape(cell)}</{tag}>'
+                             for cell, side in zip(row, aligned, strict=True)) + "</tr>"
+            for tag, row in (("th", self.header), *(("td", row) for row in self.rows))]
+        caption = f"<caption>{escape(self.title)}</caption>" if self.title else ""
+        table = f"<table>{caption}<thead>{rows[0]}</thead><tbody>{''.join(rows[1:])}</tbody></table>"
+        return table + (_paragraph(self.footer) if self.footer else "")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `summary()` returns: text when printed, tables in a notebook."""
+
+    blocks: tuple[str | Table, ...]
+
+    def __str__(self) -> str:
+        return "\n\n".join(map(str, self.blocks))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        blocks = [_paragraph(block) if isinstance(block, str) else block._repr_html_() for block in self.blocks]
+        return f"<div>{''.join(blocks)}</div>"
+
+
+def summarize(params: LMMParams, formula: str | None, residual_quantiles: Array,
+              singularity: Sequence[SingularDirection], rows_dropped: int) -> Summary:
+    """Lay out a fit; `residual_quantiles` are the five of the residuals over sigma."""
+    blocks = [
+        _heading(params, formula),
+        _criterion(params),
+        Table(("Min", "1Q", "Median", "3Q", "Max"), (tuple(f"{q:.4f}" for q in residual_quantiles),), n_labels=0,
+              title="Scaled residuals:"),
+        _random_effects(params),
+        _fixed_effects(params),
+        _correlations(params),
+        "\n".join(_notes(params, singularity, rows_dropped))]
+    return Summary(tuple(block for block in blocks if block))
+
+
+def _heading(params: LMMParams, formula: str | None) -> str:
+    method = "REML" if params.reml else "maximum likelihood"
+    title = f"Linear mixed model fit by {method}. t-tests use {DF_METHODS[params.df_method]}"
+    return f"{title}\nFormula: {formula}" if formula else title
+
+
+def _criterion(params: LMMParams) -> str | Table:
+    if params.reml:
+        return f"REML criterion at convergence: {params.objective:.1f}"
+    values = (params.aic, params.bic, params.log_likelihood, params.objective)
+    cells = (*(f"{value:.1f}" for value in values), str(params.n_obs - params.n_parameters))
+    return Table(("AIC", "BIC", "logLik", "deviance", "df.resid"), (cells,), n_labels=0)
+
+
+def _random_effects(params: LMMParams) -> Table:
+    terms = params.term_covariances
+    variances = format_together([*(v for term in terms for v in term.matrix.diagonal()), params.residual_variance])
+    std_devs = format_together([*(s for term in terms for s in term.std_dev), params.residual_std])
+    names, correlations = [], []
+    for term in terms:
+        correlation = term.correlation if term.structure == "us" else np.empty((len(term.columns), 0))
+        for j, column in enumerate(term.columns):
+            names.append((term.group if j == 0 else "", column))
+            correlations.append([f"{r:.2f}" for r in correlation[j, :j]])
+    names.append(("Residual", ""))
+    correlations.append([])
+    n_correlations = max(map(len, correlations))
+    rows = tuple(
+        (*name, variance, std_dev, *r, *[""] * (n_correlations - len(r)))
+        for name, variance, std_dev, r in zip(names, variances, std_devs, correlations, strict=True))
+    groups = "; ".join(f"{group}, {n_levels}" for group, n_levels in params.n_groups.items())
+    header = ("Groups", "Name", "Variance", "Std.Dev.", *["Corr", *[""] * n_correlations][:n_correlations])
+    return Table(header, rows, n_labels=2, title="Random effects:",
+                 footer=f"Number of obs: {params.n_obs}, groups: {groups}")
+
+
+def _fixed_effects(params: LMMParams) -> str | Table:
+    p = params.coefficients.size
+    if p == 0:
+        return "No fixed effects"
+    estimates = format_together([*params.coefficients, *params.se])
+    rows = zip(params.coefficient_names, estimates[:p], estimates[p:], format_together(params.df_satterthwaite),
+               (f"{t:.3f}" for t in params.t_values), map(_format_p, params.p_values),
+               (_stars(p_value).ljust(3) for p_value in params.p_values), strict=True)
+    return Table(("", "Estimate", "Std. Error", "df", "t value", "Pr(>|t|)", ""), tuple(rows),
+                 title="Fixed effects:", footer=f"---\n{STARS_LEGEND}")
+
+
+def _correlations(params: LMMParams) -> str | Table:
+    names, p = params.coefficient_names, params.coefficients.size
+    if p < 2:
+        return ""
+    if p > CORRELATED_COEFFICIENTS:
+        return f"Correlation of Fixed Effects: not shown for {p} > {CORRELATED_COEFFICIENTS} coefficients; see vcov()"
+    correlation = params.vcov / np.outer(params.se, params.se)
+    rows = tuple(
+        (names[i], *(f"{r:.3f}" for r in correlation[i, :i]), *[""] * (p - 1 - i))
+        for i in range(1, p))
+    return Table(("", *abbreviate(names[:-1])), rows, title="Correlation of Fixed Effects:")
+
+
+def _notes(params: LMMParams, singularity: Sequence[SingularDirection], rows_dropped: int) -> Iterable[str]:
+    if rows_dropped:
+        yield f"{rows_dropped} of {rows_dropped + params.n_obs} rows dropped for missing values"
+    if params.aliased:
+        yield f"columns dropped as linear combinations of others: {', '.join(params.aliased)}"
+    if singularity:
+        yield f"singular fit: {'; '.join(map(str, singularity))}"
+    if not params.converged:
+        yield f"not converged: {params.convergence.message}"
+
+
+def format_together(values: Iterable[float]) -> list[str]:
+    """Numbers with equal decimals, the smallest with four significant digits; scientific where that is shorter."""
+    values = list(values)
+    # the exponent after rounding: 9.9999 counts as 10
+    exponents = [int(f"{v:.{SIGNIFICANT_DIGITS - 1}e}".split("e")[1]) for v in values if math.isfinite(v) and v != 0]
+    decimals = max(0, SIGNIFICANT_DIGITS - 1 - min(exponents, default=0))
+    width_fixed = max([*exponents, 0]) + 2 + decimals
+    width_scientific = SIGNIFICANT_DIGITS + 5
+    style = f".{decimals}f" if width_fixed <= width_scientific else f".{SIGNIFICANT_DIGITS - 1}e"
+    return [format(v, style) for v in values]
+
+
+def abbreviate(names: Sequence[str], width: int = 6) -> list[str]:
+    """Names of at most `width` characters where they stay different: without lower-case vowels, then letters."""
+    return next(short for longest in count(width)
+                if len(set(short := [_shortened(name, longest) for name in names])) == len(set(names)))
+
+
+def _shortened(name: str, longest: int) -> str:
+    for droppable in ("aeiou", "abcdefghijklmnopqrstuvwxyz"):
+        for i in reversed(range(1, len(name))):
+            if len(name) <= longest:
+                return name
+            if name[i] in droppable and name[i - 1].isalnum():  # first letters of words stay
+                name = name[:i] + name[i + 1:]
+    return name
+
+
+def _format_p(p: float) -> str:
+    if p < SMALLEST_P:
+        return "< 2e-16"
+    return f"{p:.5f}" if p >= 1e-4 else f"{p:.2e}"
+
+
+def _stars(p: float) -> str:
+    return next((stars for limit, stars in STARS if p < limit), "")
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{escape(text).replace(chr(10), '<br>')}</p>"

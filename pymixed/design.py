@@ -1,0 +1,189 @@
+"""The data of a mixed model, checked: response, fixed-effects matrix, grouping factors, random-effects terms.
+
+`MixedDesign.from_formula` reads a table, `MixedDesign.validate` arrays; both give the same kind of object, which also
+encodes new rows for predictions.
+"""
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from numpy.typing import ArrayLike
+
+from ._from_arrays import RandomEffects, read_arrays
+from ._parts import GroupingFactor, ModelParts, NewRows, RandomTerm, Term, check
+
+if TYPE_CHECKING:
+    from ._model_matrix import Contrast
+
+__all__ = ["GroupingFactor", "MixedDesign", "NewRows", "RandomTerm", "Term"]
+
+NaAction: TypeAlias = Literal["drop", "raise"]
+
+
+@dataclass(frozen=True, eq=False)
+class MixedDesign(ModelParts):
+    """Everything that a linear mixed model is fitted to.
+
+    Attributes
+    ----------
+    y : (n,) array
+        Response.
+    X : (n, p) array
+        Fixed-effects matrix; by columns where it comes from a formula.
+    coefficient_names : tuple of str
+        Names of the columns of X.
+    factors : tuple of GroupingFactor
+        Grouping factors in order of appearance.
+    terms : tuple of RandomTerm
+        Random-effects terms in the user's order.
+    weights, offset : (n,) array or None
+        Prior weights (row i has the residual variance sigma² / weights[i]); known part of the linear predictor.
+    response_name : str
+        The response as the user wrote it.
+    formula : str or None
+        The formula, None for designs from arrays.
+    rows : array of int or None
+        Positions in the user's data of the rows kept, None where all are.
+    n_rows_given : int
+        Number of rows of the user's data.
+    """
+
+    @classmethod
+    def from_formula(cls, formula: str, data: Any, *, weights: ArrayLike | str | None = None,
+                     offset: ArrayLike | str | None = None, contrasts: Mapping[str, Contrast] | None = None,
+                     na_action: NaAction = "drop") -> MixedDesign:
+        """Read a model's data from a table.
+
+        Parameters
+        ----------
+        formula : str
+            lme4's grammar, see `pymixed.formula.parse`. Names are columns of `data`, functions those of formulaic
+            (`poly`, `bs`, `cr`, `scale`, `C`, ...) and NumPy's elementary ones.
+        data : table
+            pandas or polars DataFrame, pyarrow Table, any object with `__arrow_c_stream__`, dict of arrays. Only the
+            columns that the model uses are touched; float64 columns are not copied.
+        weights, offset : array_like (n,) or str, optional
+            Prior weights, positive, and known part of the linear predictor (added to `offset()` terms); a string
+            names a column.
+        contrasts : mapping, optional
+            Coding of categorical columns: "treatment" (the default, for ordered ones too), "sum", "helmert", "poly",
+            "sas", "diff" or a matrix (levels, columns).
+        na_action : {"drop", "raise"}
+            What to do with rows that lack a value in a column used.
+
+        Returns
+        -------
+        MixedDesign
+
+        Raises
+        ------
+        FormulaError
+            The formula cannot be understood or names an unknown column; shows the place.
+        InputError, InputTypeError
+            Data that no linear mixed model can be fitted to.
+
+        Notes
+        -----
+        Character and boolean columns are categorical. Levels that do not occur are dropped. `(1 | a/b)` gives the
+        factors `a` and `b:a`; `(x || g)` a term per column.
+
+        Examples
+        --------
+        >>> from pymixed.design import MixedDesign
+        >>> data = {"y": [1.0, 3.0, 2.0, 5.0, 4.0, 7.0], "x": [0, 1, 2, 0, 1, 2], "g": list("aaabbb")}
+        >>> MixedDesign.from_formula("y ~ x + (1 | g)", data).coefficient_names
+        ('(Intercept)', 'x')
+        """
+        from ._from_formula import read_formula  # formulaic and pandas are slow to import
+        return cls._checked(read_formula(formula, data, weights, offset, contrasts, na_action))
+
+    @classmethod
+    def validate(cls, y: ArrayLike, X: ArrayLike, groups: Mapping[str, ArrayLike],
+                 random_effects: RandomEffects | None = None, random_data: Mapping[str, ArrayLike] | None = None, *,
+                 weights: ArrayLike | None = None, offset: ArrayLike | None = None,
+                 na_action: NaAction = "raise") -> MixedDesign:
+        """Take a model's data as arrays.
+
+        Parameters
+        ----------
+        y : array_like (n,)
+            Response.
+        X : array_like (n, p)
+            Fixed-effects matrix, with a column of ones where an intercept is wanted; p may be 0. The coefficients are
+            called `(Intercept)`, `X1`, `X2`, ...
+        groups : mapping
+            From names of grouping factors to labels (n,) of any type.
+        random_effects : mapping or list of Term, optional
+            Columns per group, `{"subject": ["1", "time"]}` being one correlated term; by default a random intercept
+            per group.
+        random_data : mapping, optional
+            Columns (n,) that `random_effects` names.
+        weights, offset : array_like (n,), optional
+            Prior weights, positive, and known part of the linear predictor.
+        na_action : {"raise", "drop"}
+            What to do with rows that lack a value.
+
+        Returns
+        -------
+        MixedDesign
+
+        Raises
+        ------
+        InputError, InputTypeError
+            Data that no linear mixed model can be fitted to.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pymixed.design import MixedDesign
+        >>> time = np.tile([0.0, 1.0, 2.0, 3.0], 2)
+        >>> design = MixedDesign.validate(np.arange(8.0), np.column_stack([np.ones(8), time]),
+        ...                               {"subject": np.repeat(["a", "b"], 4)}, {"subject": ["1", "time"]},
+        ...                               {"time": time})
+        >>> design.terms[0].columns
+        ('(Intercept)', 'time')
+        """
+        return cls._checked(
+            read_arrays(y, X, groups, random_effects, random_data, weights, offset, na_action))
+
+    @classmethod
+    def _checked(cls, parts: ModelParts) -> MixedDesign:
+        check(parts)
+        return cls(**vars(parts))
+
+    def new_rows(self, newdata: Any, *, offset: ArrayLike | None = None,
+                 groups: Collection[str] | None = None) -> NewRows:
+        """Encode new data as the design's own rows were encoded.
+
+        Parameters
+        ----------
+        newdata : table or mapping
+            For a formula a table as in `from_formula`, which needs no response; for arrays a mapping with `"X"`,
+            `"groups"` and `"random_data"`.
+        offset : array_like (m,), optional
+            Needed where the design has an offset that was given as an array.
+        groups : collection of str, optional
+            Grouping factors that are wanted, all by default; columns of others need not be there.
+
+        Returns
+        -------
+        NewRows
+            Levels of grouping factors that the design has not seen have code -1.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            A column or level of the fixed part that is unknown, or a missing value.
+
+        Examples
+        --------
+        >>> from pymixed.design import MixedDesign
+        >>> data = {"y": [1.0, 3.0, 2.0, 5.0, 4.0, 7.0], "x": [0, 1, 2, 0, 1, 2], "g": list("aaabbb")}
+        >>> design = MixedDesign.from_formula("y ~ x + (1 | g)", data)
+        >>> design.new_rows({"x": [5.0, 6.0], "g": ["b", "new"]}).codes
+        (array([ 1, -1], dtype=int32),)
+        """
+        names = [factor.name for factor in self.factors]
+        return self.encoder.new_rows(self, newdata, offset, names if groups is None else groups)

@@ -1,0 +1,108 @@
+"""Exceptions for wrong input and coded warnings for numerical findings.
+
+Wrong input is an exception that names the argument, what was expected and what was got. Numerical trouble is a status
+of the fit and one of the warnings below; each class carries a short `code` for programs to test.
+"""
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "ConvergenceWarning",
+    "FormulaError",
+    "InputError",
+    "InputTypeError",
+    "MemoryLimitError",
+    "MissingValuesWarning",
+    "PymixedError",
+    "PymixedWarning",
+    "RankDeficiencyWarning",
+    "SingularFitWarning",
+]
+
+
+class PymixedError(Exception):
+    """Base of every exception that pymixed raises on purpose."""
+
+
+class InputError(PymixedError, ValueError):
+    """An argument has the right type and a value that no model can be made of."""
+
+
+class InputTypeError(PymixedError, TypeError):
+    """An argument has the wrong type: strings where numbers are needed, for example."""
+
+
+class FormulaError(InputError):
+    """A formula that cannot be understood; the message shows it with a caret under the place.
+
+    Parameters
+    ----------
+    reason : str
+        What is wrong.
+    formula : str
+        The formula as given.
+    position : int or None
+        Index of the offending character in `formula`; None where no single place is to blame.
+
+    Examples
+    --------
+    >>> from pymixed.errors import FormulaError
+    >>> print(FormulaError("empty grouping factor", "y ~ x + (1 | )", 13))
+    empty grouping factor
+      y ~ x + (1 | )
+                   ^
+    """
+
+    def __init__(self, reason: str, formula: str, position: int | None = None) -> None:
+        super().__init__(reason, formula, position)  # all three, so that the exception survives pickling
+        self.reason = reason
+        self.formula = formula
+        self.position = position
+
+    def __str__(self) -> str:
+        # the caret needs the formula on one line, character for character
+        lines = [self.reason, "  " + self.formula.replace("\n", " ")]
+        if self.position is not None:
+            lines.append(" " * (self.position + 2) + "^")
+        return "\n".join(lines)
+
+
+class MemoryLimitError(PymixedError, MemoryError):
+    """A model needs more memory than there is; raised before anything is allocated."""
+
+
+class PymixedWarning(UserWarning):
+    """Base of pymixed's warnings.
+
+    Attributes
+    ----------
+    code : str
+        Short name of the finding, the same for every message of a class.
+    """
+
+    code: ClassVar[str] = "pymixed"
+
+
+class ConvergenceWarning(PymixedWarning):
+    """The convergence certificate of a fit is not met."""
+
+    code = "convergence"
+
+
+class SingularFitWarning(PymixedWarning):
+    """Some direction of a random-effects term has an estimated variance of zero."""
+
+    code = "singular"
+
+
+class RankDeficiencyWarning(PymixedWarning):
+    """Columns of the fixed-effects matrix depend on others and were dropped."""
+
+    code = "rank_deficiency"
+
+
+class MissingValuesWarning(PymixedWarning):
+    """Rows were dropped because a value that the model uses is missing."""
+
+    code = "missing_values"

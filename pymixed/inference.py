@@ -1,0 +1,190 @@
+"""Inference as functions on arrays: what theta means in the user's units, and Satterthwaite's degrees of freedom.
+
+theta holds, term by term in the user's order, the lower triangle of the c x c template T by columns (structure "us")
+or its diagonal ("diag"); the covariance of the term's random effects is sigma² T T'.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._common import Array, TermCovariance, VarianceDerivatives
+from .design import RandomTerm
+
+# A direction of a term is singular when its standard deviation over sigma, in the root mean square of the data that
+# carry it, stays below this: lme4's isSingular() takes the same figure.
+SINGULAR_TOLERANCE = 1e-4
+
+# Eigenvalues of the Hessian scaled to a unit diagonal, below which a direction of theta does not change the model.
+FLAT_TOLERANCE = 1e-10
+
+
+@cache
+def template_entries(n_columns: int, structure: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Row and column in the template of each of a term's entries of theta."""
+    if structure == "diag":
+        return np.arange(n_columns), np.arange(n_columns)
+    columns, rows = np.triu_indices(n_columns)
+    return rows, columns
+
+
+def theta_names(terms: Sequence[RandomTerm]) -> tuple[str, ...]:
+    """Group, row and column of every entry: ``"Subject.Days.(Intercept)"``; one name on the diagonal."""
+    return tuple(
+        f"{term.group}.{term.columns[row]}" + ("" if row == column else f".{term.columns[column]}")
+        for term in terms
+        for row, column in zip(*template_entries(len(term.columns), term.structure), strict=True))
+
+
+def templates(terms: Sequence[RandomTerm], theta: Array) -> Iterator[Array]:
+    """Lower-triangular template T of each term, (c, c)."""
+    start = 0
+    for term in terms:
+        c = len(term.columns)
+        entries = template_entries(c, term.structure)
+        template = np.zeros((c, c))
+        template[entries] = theta[start:start + len(entries[0])]
+        start += len(entries[0])
+        yield template
+
+
+def term_covariances(terms: Sequence[RandomTerm], theta: Array, residual_variance: float) -> tuple[TermCovariance, ...]:
+    """Covariance matrix sigma² T T' of each term."""
+    return tuple(
+        TermCovariance(term.group, term.columns, term.structure, residual_variance * (template @ template.T))
+        for term, template in zip(terms, templates(terms, theta), strict=True))
+
+
+@dataclass(frozen=True)
+class SingularDirection:
+    """A combination of a term's random effects that has no variance.
+
+    Attributes
+    ----------
+    group : str
+        Grouping factor of the term.
+    columns : tuple of str
+        The columns that take part.
+    weights : tuple of float
+        Their weights in the units of the data; that of the last column is 1.
+    """
+
+    group: str
+    columns: tuple[str, ...]
+    weights: tuple[float, ...]
+
+    def __str__(self) -> str:
+        combination = self.columns[-1]
+        for name, weight in zip(self.columns[:-1], self.weights[:-1], strict=True):
+            combination += f" {'-' if weight < 0 else '+'} {abs(weight):.4g} {name}"
+        return f"{self.group}: {combination} has no variance"
+
+
+def singular_directions(terms: Sequence[RandomTerm], theta: Array,
+                        weights: Array | None) -> tuple[SingularDirection, ...]:
+    """Directions in which a term has no variance, of all terms.
+
+    A column is compared with the columns before it, as aliased columns of X are: either it has no variance of its own,
+    or its random effect is a fixed combination of theirs (a correlation of ±1 for two columns). The decision does not
+    depend on the units of the columns or of the prior weights.
+    """
+    return tuple(
+        direction
+        for term, template in zip(terms, templates(terms, theta), strict=True)
+        for direction in _term_directions(term, template, np.array([_reach(x, weights) for x in term.data])))
+
+
+def _term_directions(term: RandomTerm, template: Array, reaches: Array) -> Iterator[SingularDirection]:
+    scaled = reaches[:, None] * template
+    independent: list[int] = []
+    for j, row in enumerate(scaled):
+        loadings = np.linalg.lstsq(scaled[independent].T, row, rcond=None)[0]
+        if np.linalg.norm(row - loadings @ scaled[independent]) >= SINGULAR_TOLERANCE:
+            independent.append(j)
+            continue
+        # loadings of a column without variance are rounding errors
+        used = np.abs(loadings) * np.linalg.norm(scaled[independent], axis=1) >= SINGULAR_TOLERANCE
+        partners = np.array(independent, int)[used]
+        weights = -loadings[used] * reaches[partners] / reaches[j]
+        yield SingularDirection(term.group, tuple(term.columns[i] for i in (*partners, j)), (*weights.tolist(), 1.0))
+
+
+def _reach(x: Array | None, weights: Array | None) -> float:
+    """Root mean square of a column with the prior weights: the reach of a unit effect in units of sigma."""
+    if x is None:
+        return 1.0 if weights is None else float(np.sqrt(weights.mean()))
+    return float(np.sqrt(x @ (x if weights is None else weights * x) / x.size))
+
+
+def varpar_covariance(hessian: Array, d_pwrss: Array, sigma: float, nu: int, free: NDArray[np.bool_]) -> Array:
+    """Asymptotic covariance of the variance parameters (theta, sigma).
+
+    Twice the inverse Hessian of d(theta, sigma) = log-determinants + nu log(2 pi sigma²) + r²(theta)/sigma². With
+    sigma² = r²/nu profiled out and subscripts for derivatives, d_ss = 4 nu / sigma², d_ts = -2 r²_t / sigma³ and
+    d_tt = H + d_ts d_ts' / d_ss, so that the inverse follows by blocks from that of the profiled Hessian H.
+
+    Parameters
+    ----------
+    hessian : (m, m) array
+        H, Hessian of the criterion in theta at its minimum.
+    d_pwrss : (m,) array
+        r²_t, derivatives of the penalised residual sum of squares in theta.
+    sigma : float
+        Residual standard deviation.
+    nu : int
+        n - p for REML, n for maximum likelihood.
+    free : (m,) bool array
+        False for parameters held at their boundary; they have no variance here.
+
+    Returns
+    -------
+    (m + 1, m + 1) array
+        Sigma comes last. Directions of theta along which the model does not change have no variance either.
+    """
+    m = len(d_pwrss)
+    slope = d_pwrss / (2.0 * nu * sigma)  # -d_ts / d_ss: how the minimising sigma follows theta
+    follow = np.vstack([np.eye(m), slope])[:, free]
+    covariance = 2.0 * follow @ _positive_inverse(hessian[np.ix_(free, free)]) @ follow.T
+    covariance[m, m] += sigma**2 / (2.0 * nu)
+    return np.asarray(covariance)
+
+
+def _positive_inverse(hessian: Array) -> Array:
+    """Inverse on the eigenvectors with positive eigenvalues of the Hessian scaled to a unit diagonal."""
+    diagonal = hessian.diagonal()
+    scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    values, vectors = np.linalg.eigh(scale[:, None] * hessian * scale)
+    kept = values > FLAT_TOLERANCE
+    half = scale[:, None] * vectors[:, kept] / np.sqrt(values[kept])
+    return np.asarray(half @ half.T)
+
+
+def satterthwaite(contrasts: Array, derivatives: VarianceDerivatives, sigma: float, varpar: Array) -> Array:
+    """Denominator degrees of freedom of t tests of L'beta: 2 v² / Var(v), v = sigma² L'CL the estimated variance.
+
+    Var(v) by the delta method in (theta, sigma), with exact derivatives (Giesbrecht & Burns 1985; Kuznetsova,
+    Brockhoff & Christensen 2017, J. Stat. Softw. 82(13)).
+
+    Parameters
+    ----------
+    contrasts : (r, p) array
+        One L per row.
+    derivatives : VarianceDerivatives
+        C and its derivatives in theta at the minimum.
+    sigma : float
+        Residual standard deviation.
+    varpar : (m + 1, m + 1) array
+        Covariance of (theta, sigma), from `varpar_covariance`.
+
+    Returns
+    -------
+    (r,) array
+    """
+    variance = ((contrasts @ derivatives.C) * contrasts).sum(axis=-1)
+    d_theta = sigma**2 * ((contrasts @ derivatives.dC) * contrasts).sum(axis=-1)
+    gradient = np.vstack([d_theta, 2.0 * sigma * variance])
+    return np.asarray(2.0 * (sigma**2 * variance) ** 2 / (gradient * (varpar @ gradient)).sum(axis=0))

@@ -1,0 +1,140 @@
+"""The command line: what it prints, where, and its exit codes."""
+
+import functools
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import pymixed as pm
+from pymixed import cli
+
+FORMULA = "Reaction ~ Days + (Days | Subject)"
+
+
+def run(*arguments: str) -> int:
+    return cli.main(["fit", *arguments])
+
+
+@pytest.fixture(scope="module")
+def sleepstudy():
+    return pm.datasets.load("sleepstudy")
+
+
+@pytest.fixture(scope="module")
+def solution(sleepstudy):
+    return pm.lmer(FORMULA, sleepstudy)
+
+
+def test_prints_the_summary(solution, capsys):
+    assert run(FORMULA, "--data", "sleepstudy") == 0
+    assert capsys.readouterr() == (f"{solution.summary()}\n", "")
+
+
+def test_json_holds_the_estimates(solution, capsys):
+    assert run(FORMULA, "--data", "sleepstudy", "--json") == 0
+    content = json.loads(capsys.readouterr().out)
+    slope = content["coefficients"][1]
+    assert slope == {
+        "name": "Days",
+        "estimate": solution.coefficients[1],
+        "se": solution.se[1],
+        "df": solution.df_satterthwaite[1],
+        "t": solution.t_values[1],
+        "p": solution.p_values[1],
+    }
+    assert content["theta"] == dict(zip(solution.theta_names, solution.theta, strict=True))
+    assert content["log_likelihood"] == solution.log_likelihood
+    assert content["method"] == "REML"
+    assert content["converged"] is True
+    assert content["n_groups"] == {"Subject": 18}
+    assert content["variance_components"][-1]["grp"] == "Residual"
+    assert content["variance_components"][0]["var2"] is None
+
+
+def test_ml(capsys):
+    assert run("Yield ~ 1 + (1 | Batch)", "--data", "dyestuff", "--ml", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["method"] == "ML"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
+def test_reads_files(suffix, sleepstudy, solution, tmp_path, capsys):
+    path = tmp_path / f"data{suffix}"
+    sleepstudy.to_parquet(path) if suffix == ".parquet" else sleepstudy.to_csv(path, index=False)
+    assert run(FORMULA, "--data", str(path), "--json") == 0
+    estimates = [row["estimate"] for row in json.loads(capsys.readouterr().out)["coefficients"]]
+    np.testing.assert_allclose(estimates, solution.coefficients, rtol=1e-10)
+
+
+def test_weights_offset_and_optimizer_reach_the_fit(sleepstudy, tmp_path, capsys):
+    data = sleepstudy.assign(w=1 + sleepstudy["Days"] % 3, shift=10.0 * sleepstudy["Days"])
+    data.to_csv(tmp_path / "data.csv", index=False)
+    options = ["--weights", "w", "--offset", "shift", "--optimizer", "L-BFGS-B"]
+    assert run(FORMULA, "--data", str(tmp_path / "data.csv"), "--json", *options) == 0
+    expected = pm.lmer(FORMULA, data, weights="w", offset="shift", optimizer="L-BFGS-B")
+    assert json.loads(capsys.readouterr().out)["log_likelihood"] == pytest.approx(expected.log_likelihood, rel=1e-10)
+
+
+def test_warnings_go_to_standard_error(capsys):
+    assert run("Yield ~ 1 + (1 | Batch)", "--data", "dyestuff2") == 0
+    printed = capsys.readouterr()
+    assert "pymixed: warning: " in printed.err
+    assert "Batch" in printed.err
+
+
+def test_a_fit_that_does_not_converge_has_its_own_exit_code(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "lmer", functools.partial(pm.lmer, max_iter=1))
+    assert run(FORMULA, "--data", "sleepstudy", "--json") == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["converged"] is False
+    assert "pymixed: warning: " in printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["Reaction ~ Days + (Days | Subject", "--data", "sleepstudy"], r"Reaction ~ Days \+ \(Days \| Subject\n"),
+        (["Reaction ~ Day + (1 | Subject)", "--data", "sleepstudy"], "Days"),
+        ([FORMULA, "--data", "sleep"], "--data: expected a file or one of cake, .*; got 'sleep'"),
+        ([FORMULA, "--data", "sleepstudy", "--weights", "w"], "'w'"),
+        ([FORMULA, "--data", "sleepstudy", "--optimizer", "bobyqa"], "optimizer"),
+    ],
+)
+def test_bad_input(arguments, message, capsys):
+    assert run(*arguments) == cli.BAD_INPUT
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.startswith("pymixed: error: ")
+    assert re.search(message, err)
+
+
+@pytest.mark.parametrize("name", ["broken.parquet", "empty.csv"])
+def test_file_that_cannot_be_read(name, tmp_path, capsys):
+    (tmp_path / name).write_text("")
+    assert run(FORMULA, "--data", str(tmp_path / name)) == cli.BAD_INPUT
+    assert f"cannot read '{tmp_path / name}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["fit"], ["fit", FORMULA], ["fit", FORMULA, "--data"], ["plot"]])
+def test_wrong_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == cli.BAD_INPUT
+    assert "usage: pymixed" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"pymixed {pm.__version__}\n"
+
+
+def test_runs_as_a_module():
+    command = [sys.executable, "-m", "pymixed", "fit", "Yield ~ 1 + (1 | Batch)", "--data", "dyestuff"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Batch" in done.stdout
+    assert done.stderr == ""

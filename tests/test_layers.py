@@ -1,0 +1,130 @@
+"""The arrows of dependence: every module imports only from layers before its own, in Python and in C++."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# First to last. A module imports from the lines above its own; the files of a folder also from one another.
+PYTHON_LAYERS = [
+    {"errors"},
+    {"_common", "_categorical"},
+    {"_adapters"},
+    {"_frames"},
+    {"formula", "_parts"},
+    {"_model_matrix"},
+    {"_from_arrays", "_from_formula"},
+    {"design"},
+    {"inference"},
+    {"_tables", "_prediction"},
+    {"solution"},
+    {"solvers"},
+    {"datasets"},
+    {"__init__"},
+    {"cli"},
+    {"__main__"},
+]
+CORE_USERS = {"solvers", "__init__"}  # who may import the compiled core
+
+# A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
+# line work together and may include one another.
+CPP_LAYERS = [
+    {"version"},
+    {"types", "status", "small_matrix"},
+    {"random_effects"},
+    {"crossproducts", "couplings", "basis"},
+    {"dense_kernels", "sparse_cholesky"},
+    {"problem", "leading", "tail", "schur"},
+    {"pls"},
+    {"deviance"},
+    {"optimizer"},
+    {"fit", "minque"},
+]
+
+
+def layer_of(layers: list[set[str]]) -> dict[str, int]:
+    return {name: depth for depth, names in enumerate(layers) for name in names}
+
+
+# ---- Python ----------------------------------------------------------------------------------------------------------
+
+
+def module_of(path: Path) -> str:
+    """The layer's name of a file: a module, or the folder it is in."""
+    return path.relative_to(ROOT / "pymixed").parts[0].removesuffix(".py")
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Layers of pymixed that a file imports, those inside functions and of type checking among them."""
+    submodules = set().union({"_core"}, *PYTHON_LAYERS)
+    package = path.relative_to(ROOT).parent.parts
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            stem = [*above, *(node.module.split(".") if node.module else [])]
+            names = [[*stem, alias.name] for alias in node.names]
+        else:
+            continue
+        for top, *rest in names:
+            if top == "pymixed":
+                found.add(rest[0] if rest and rest[0] in submodules else "__init__")
+    return found
+
+
+PYTHON_FILES = sorted((ROOT / "pymixed").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_python_module_imports_only_from_layers_before_it(path):
+    depth, module = layer_of(PYTHON_LAYERS), module_of(path)
+    assert module in depth, f"{module}: name its place in PYTHON_LAYERS"
+    imported = imported_modules(path)
+    assert "_core" not in imported or module in CORE_USERS
+    backward = {name for name in imported - {"_core", module} if depth[name] >= depth[module]}
+    assert not backward
+
+
+# ---- C++ -------------------------------------------------------------------------------------------------------------
+
+CPP_FILES = sorted(path for folder in ("include/pymixed", "src") for path in (ROOT / "csrc" / folder).iterdir())
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+FORBIDDEN_HEADERS = re.compile(r"Python\.h|pybind11/.*|iostream|fstream|print|R\.h|Rcpp.*")
+PRINTING = re.compile(r"\b(?:f|v|vf)?printf\s*\(|\bputs\s*\(|\bstd::(?:cout|cerr|clog)\b")
+
+
+def cpp_name(path: str | Path) -> str:
+    return Path(path).stem.removesuffix("_avx2")
+
+
+@pytest.mark.parametrize("path", CPP_FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_cpp_file_includes_only_from_layers_before_it(path):
+    depth, name = layer_of(CPP_LAYERS), cpp_name(path)
+    assert name in depth, f"{name}: name its place in CPP_LAYERS"
+    ours = {other.name for other in CPP_FILES}
+    included = {
+        cpp_name(header) for header in INCLUDE.findall(path.read_text(encoding="utf-8")) if Path(header).name in ours
+    }
+    backward = {other for other in included if depth[other] > depth[name]}
+    assert not backward
+
+
+@pytest.mark.parametrize("path", CPP_FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_core_knows_no_host_and_prints_nothing(path):
+    code = COMMENT.sub("", path.read_text(encoding="utf-8"))
+    assert not [header for header in INCLUDE.findall(code) if FORBIDDEN_HEADERS.fullmatch(header)]
+    assert not PRINTING.findall(code)
+
+
+def test_public_headers_include_no_private_ones():
+    public = ROOT / "csrc/include/pymixed"
+    for path in public.glob("*.hpp"):
+        for header in INCLUDE.findall(path.read_text(encoding="utf-8")):
+            assert not (ROOT / "csrc/src" / header).exists(), f"{path.name} includes {header}"

@@ -1,0 +1,139 @@
+"""The printed summary, against stored text; the helpers that format its numbers.
+
+After a deliberate change of the layout, write the stored texts anew: ``python tests/test_tables.py``.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reference_cases
+from dense_solution import PROVEN, solution_at
+
+from pymixed._tables import Table, abbreviate, format_together
+from pymixed.design import MixedDesign
+from pymixed.solution import LMMSolution
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def sleepstudy(reml: bool = True) -> LMMSolution:
+    case = reference_cases.load("sleepstudy_slope" if reml else "sleepstudy_slope_ml")
+    return solution_at(MixedDesign.from_formula(case.formula, case.frame), case.results["theta"], reml=reml)
+
+
+def crossed() -> LMMSolution:
+    case = reference_cases.load("penicillin_crossed")
+    return solution_at(MixedDesign.from_formula(case.formula, case.frame), case.results["theta"])
+
+
+def many_correlations() -> LMMSolution:
+    case = reference_cases.load("sleepstudy_three_slopes")
+    return solution_at(MixedDesign.from_formula(case.formula, case.frame), case.results["theta"])
+
+
+def with_notes() -> LMMSolution:
+    """Everything that a note tells of: dropped rows, an aliased column, a singular and unfinished fit."""
+    data = reference_cases.load("sleepstudy_slope").frame.assign(Hours=lambda d: 24 * d["Days"])
+    data.loc[[3, 77], "Reaction"] = np.nan
+    design = MixedDesign.from_formula("Reaction ~ Days + Hours + (Days | Subject)", data)
+    unfinished = replace(PROVEN, converged=False, message="one more step would gain 0.3 in log-likelihood")
+    return solution_at(design, [0.9, -0.2, 0.0], convergence=unfinished)
+
+
+def without_formula() -> LMMSolution:
+    """From arrays, without Satterthwaite, uncorrelated slopes, more coefficients than correlations are shown for."""
+    rng = np.random.default_rng(1)
+    n = 90
+    X = np.column_stack([np.ones(n), rng.normal(size=(n, 21))])
+    group, time = np.arange(n) % 9, np.arange(n) / n
+    y = X @ rng.normal(size=22) + rng.normal(size=n)
+    design = MixedDesign.validate(y, X, {"unit": group}, {"unit": ["1", "time"]}, {"time": time})
+    design = replace(design, terms=tuple(replace(term, structure="diag") for term in design.terms))
+    fit = solution_at(design, [0.5, 0.7])
+    params = replace(fit.params, df_satterthwaite=np.full(22, 68.0), df_method="residual")
+    return replace(fit, _result=replace(fit._result, params=params))
+
+
+SUMMARIES: dict[str, Callable[[], LMMSolution]] = {
+    "reml": sleepstudy, "ml": lambda: sleepstudy(reml=False), "crossed": crossed, "three_slopes": many_correlations,
+    "notes": with_notes, "arrays": without_formula}
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_summary_is_the_stored_text(name: str) -> None:
+    assert str(SUMMARIES[name]().summary()) + "\n" == (GOLDEN / f"summary_{name}.txt").read_text(encoding="utf-8")
+
+
+class Cells(HTMLParser):
+    """Text of a fragment, and whether its tags balance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag != "br":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_html_holds_the_words_of_the_text(name: str) -> None:
+    fit = SUMMARIES[name]()
+    parser = Cells()
+    parser.feed(fit._repr_html_())
+    assert not parser.open
+    assert " ".join(parser.text).split() == str(fit.summary()).split()
+
+
+def test_html_escapes_names() -> None:
+    assert "<b>" not in Table(("", "x"), (("<b>", "1"),), title="a<b>", footer="c<b>")._repr_html_()
+
+
+@pytest.mark.parametrize(("values", "expected"), [
+    ([612.0899, 35.0717, 654.941], ["612.09", "35.07", "654.94"]),
+    ([251.405, -1.5458], ["251.405", "-1.546"]),
+    ([9.99996, 120.0], ["10.00", "120.00"]),
+    ([0.0, 1.7], ["0.000", "1.700"]),
+    ([123456.7], ["123457"]),
+    ([0.0], ["0.000"]),
+    ([1e5, 1.234e-6], ["1.000e+05", "1.234e-06"]),
+    ([np.inf, 17.0], ["inf", "17.00"]),
+    ([], []),
+])
+def test_numbers_of_a_column_share_their_decimals(values: list[float], expected: list[str]) -> None:
+    assert format_together(values) == expected
+
+
+def test_abbreviated_names_stay_different() -> None:
+    assert abbreviate(["(Intercept)", "Days", "temperature"]) == ["(Intr)", "Days", "tmprtr"]
+    assert len(set(abbreviate(["recipe[T.B]", "recipe[T.C]", "reciper[T.B]"]))) == 3
+    short = abbreviate(["treatment_one", "treatment_two"])
+    assert len(set(short)) == 2
+    assert max(map(len, short)) <= 8
+
+
+def test_summary_prints_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    summary = crossed().summary()
+    assert repr(summary) == str(summary)
+    assert capsys.readouterr().out == ""
+
+
+def test_summary_has_no_line_of_trailing_blanks() -> None:
+    for make in SUMMARIES.values():
+        assert all(line == line.rstrip() for line in str(make().summary()).splitlines())
+
+
+if __name__ == "__main__":
+    for stored, make in SUMMARIES.items():
+        (GOLDEN / f"summary_{stored}.txt").write_text(f"{make().summary()}\n", encoding="utf-8")
