@@ -43,6 +43,8 @@ class Term:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "terms", (self.terms,) if isinstance(self.terms, str) else tuple(self.terms))
+        if not self.terms:
+            raise InputError(f"terms: expected at least one column for group {self.group!r}, got none")
         if self.structure not in _STRUCTURES:
             raise InputError(f"structure: expected one of {', '.join(map(repr, _STRUCTURES))}, got {self.structure!r}")
 

@@ -66,7 +66,7 @@ def test_response_fixed_part_and_offsets(formula, response, fixed, offsets):
     ("y ~ [x + (1 | g])", "unbalanced ']'", 15),
     ("y ~ `x + (1 | g)", "unclosed quote", 4),
     ("y ~ x + 1 | g", "outside brackets", 10),
-    ("y ~ x + (1 | )", "empty grouping factor", 13),
+    ("y ~ x + (1 | )", "empty grouping factor", 12),
     ("y ~ x + (1 | a/)", "empty grouping factor", 15),
     ("y ~ x + ( | g)", "nothing on the left of '|'", 10),
     ("y ~ x + (1 | a + b)", "joined by ':' or '/'; got 'a + b'", 13),
