@@ -83,7 +83,8 @@ def _from_arrow(values: Any) -> NDArray[Any] | Categorical:
     import pyarrow as pa
     import pyarrow.compute as pc
     if pa.types.is_dictionary(values.type):
-        data = pa.chunked_array(values).unify_dictionaries().combine_chunks()
+        chunks = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
+        data = chunks.unify_dictionaries().combine_chunks()
         codes, levels, ordered = data.indices, data.dictionary, data.type.ordered
     elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
         levels = pc.unique(values).drop_null()

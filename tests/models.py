@@ -37,7 +37,7 @@ class TermSpec:
         return np.concatenate([np.arange(c) == 0 for c in range(len(self.columns), 0, -1)])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ArrayModel:
     """y (n,), X (n, p), labels (n,) per grouping factor, terms, and what else the model has."""
 

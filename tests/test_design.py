@@ -180,7 +180,8 @@ def test_random_data_and_codes():
     assert found.factors[1].codes.dtype == np.int32
 
 
-@pytest.mark.parametrize("table", [dict, pd.DataFrame, pl.DataFrame, pa.table], ids=["dict", "pandas", "polars", "arrow"])
+@pytest.mark.parametrize("table", [dict, pd.DataFrame, pl.DataFrame, pa.table],
+                         ids=["dict", "pandas", "polars", "pyarrow"])
 def test_every_table_gives_the_same_design(table):
     formula = "y ~ x * f + flag + (1 + x | g) + (1 | f:h)"
     expected, found = design(formula, weights="w"), design(formula, table(DATA), weights="w")
@@ -215,8 +216,8 @@ def test_rows_with_missing_values_are_dropped():
     assert (found.n, found.n_rows_given) == (11, N)
     for values, column in ((found.y, "y"), (found.X[:, 1], "x"), (found.weights, "w")):
         np.testing.assert_array_equal(values, FRAME[column][found.rows])
-    with pytest.raises(InputError, match=r"missing values: column 'x' has 1, column 'f' has 1, column 'g' has 12, weights "
-                                         r"has 1; na_action='drop'"):
+    with pytest.raises(InputError, match="missing values: column 'x' has 1, column 'f' has 1, column 'g' has 12, "
+                                         "weights has 1; na_action='drop'"):
         design("y ~ x + f + (1 | g)", frame, weights="w", na_action="raise")
 
 
@@ -263,28 +264,35 @@ def with_value(column, row, value):
     ("f ~ x + (1 | g)", DATA, {}, InputTypeError, "response 'f': expected numbers, got strings"),
     ("poly(y, 2) ~ x + (1 | g)", DATA, {}, FormulaError, "response: expected one value per row, got 2 columns"),
     ("y ~ x + (1 | g)", changed(y=np.ones(N)), {}, InputError, "response 'y': expected values that differ, got 1.0"),
-    ("y ~ x + (1 | g)", with_value("x", 7, np.inf), {}, InputError, "column 'x': expected finite values, got inf in row 7"),
+    ("y ~ x + (1 | g)", with_value("x", 7, np.inf), {}, InputError,
+     "column 'x': expected finite values, got inf in row 7"),
     ("log(y) ~ x + (1 | g)", with_value("y", 3, -1.0), {}, InputError, "response 'log(y)': expected finite values"),
     ("y ~ log(x) + (1 | g)", DATA, {}, InputError, "fixed-effects column 'log(x)': expected finite values, got nan"),
     ("y ~ 1 + (log(x) | g)", DATA, {}, InputError, "random-effects column 'log(x)' of group 'g': expected finite"),
     ("y ~ x + offset(log(x)) + (1 | g)", DATA, {}, InputError, "offset: expected finite values, got nan"),
-    ("y ~ x + (1 | g)", changed(g=np.zeros(N, int)), {}, InputError, "factor 'g': expected more than one level, got only 0"),
+    ("y ~ x + (1 | g)", changed(g=np.zeros(N, int)), {}, InputError,
+     "factor 'g': expected more than one level, got only 0"),
     ("y ~ x + (1 | g)", changed(g=np.arange(N)), {}, InputError, "grouping factor 'g': 24 levels and 24 rows"),
     ("y ~ x + (x * z + f | g)", DATA, {}, InputError, "'g': 4 levels of 6 random effects each and 24 rows"),
-    ("y ~ f + (1 | g)", changed(f=["a"] * N), {}, InputError, "column 'f': a factor in the model needs at least two levels"),
+    ("y ~ f + (1 | g)", changed(f=["a"] * N), {}, InputError,
+     "column 'f': a factor in the model needs at least two levels"),
     ("y ~ x + (1 | g)", changed(x=np.ones(3)), {}, InputError, "column 'x': expected 24 values"),
-    ("y ~ x + (1 | g)", {name: values[:0] for name, values in DATA.items()}, {}, InputError, "at least one row, got none"),
+    ("y ~ x + (1 | g)", {name: values[:0] for name, values in DATA.items()}, {}, InputError,
+     "at least one row, got none"),
     ("y ~ x + (1 | g)", changed(x=np.full(N, np.nan)), {}, InputError, "none of the 24 rows is complete"),
     ("y ~ x + (1 | g)", [1, 2], {}, InputTypeError, "data: expected a pandas or polars DataFrame"),
     ("y ~ x + (1 | g)", DATA, {"weights": -DATA["w"]}, InputError, "weights: expected positive values, got -1."),
-    ("y ~ x + (1 | g)", with_value("w", 2, 0.0), {"weights": "w"}, InputError, "weights: expected positive values, got 0.0 in row 2"),
-    ("y ~ x + (1 | g)", with_value("w", 2, np.inf), {"weights": "w"}, InputError, "weights: expected finite values, got inf in row 2"),
+    ("y ~ x + (1 | g)", with_value("w", 2, 0.0), {"weights": "w"}, InputError,
+     "weights: expected positive values, got 0.0 in row 2"),
+    ("y ~ x + (1 | g)", with_value("w", 2, np.inf), {"weights": "w"}, InputError,
+     "weights: expected finite values, got inf in row 2"),
     ("y ~ x + (1 | g)", DATA, {"weights": "f"}, InputTypeError, "weights: expected numbers in column 'f'"),
     ("y ~ x + (1 | g)", DATA, {"weights": "v"}, InputError, "no column 'v'"),
     ("y ~ x + (1 | g)", DATA, {"weights": [1.0, 2.0]}, InputError, "weights: expected 24 values, one per row, got 2"),
     ("y ~ x + (1 | g)", DATA, {"offset": DATA["f"]}, InputTypeError, "offset: expected numbers"),
     ("y ~ x + (1 | g)", DATA, {"na_action": "omit"}, InputError, "na_action: expected 'drop' or 'raise', got 'omit'"),
-    ("y ~ f + (1 | g)", DATA, {"contrasts": {"f": "zero"}}, InputError, "contrasts['f']: expected one of treatment, sum"),
+    ("y ~ f + (1 | g)", DATA, {"contrasts": {"f": "zero"}}, InputError,
+     "contrasts['f']: expected one of treatment, sum"),
     ("y ~ f + (1 | g)", DATA, {"contrasts": {"F": "sum"}}, InputError, "contrasts: data: no column 'F'"),
     ("y ~ x + (1 | g)", DATA, {"contrasts": {"x": "sum"}}, InputError, "'x' holds numbers"),
     ("y ~ f + (1 | g)", DATA, {"contrasts": {"f": np.eye(2)}}, InputError, "expected a matrix of 3 rows (levels)"),
@@ -304,7 +312,7 @@ def test_an_unknown_column_is_shown_in_its_place():
 def test_rows_in_messages_are_those_of_the_users_data():
     data = with_value("w", 5, -1.0)
     data["x"] = np.where(np.arange(N) < 3, np.nan, data["x"])
-    with pytest.raises(InputError, match="got -1.0 in row 5"):
+    with pytest.raises(InputError, match=r"got -1\.0 in row 5"):
         design("y ~ x + (1 | g)", data, weights="w")
 
 
@@ -378,8 +386,10 @@ G = {"g": DATA["g"]}
     ((Y, X, G, None, {"time": Y}), {}, InputError, "random_data: 'time' is in no term"),
     ((Y, X, G, {"g": ["time"]}, {"time": Y[:3]}), {}, InputError, "random_data['time']: expected 24 values"),
     ((Y, X, G, {"g": ["time"]}, {"time": DATA["f"]}), {}, InputTypeError, "random_data['time']: expected numbers"),
-    ((Y, X, G, ["1"]), {}, InputTypeError, "random_effects: expected a mapping from groups to lists of terms or a list"),
-    ((Y, X, {**G, "h": DATA["h"]}, [Term("g", "1")]), {}, InputError, "expected a Term for every group, got none for 'h'"),
+    ((Y, X, G, ["1"]), {}, InputTypeError,
+     "random_effects: expected a mapping from groups to lists of terms or a list"),
+    ((Y, X, {**G, "h": DATA["h"]}, [Term("g", "1")]), {}, InputError,
+     "expected a Term for every group, got none for 'h'"),
     ((Y, X, G), {"weights": np.zeros(N)}, InputError, "weights: expected positive values, got 0.0 in row 0"),
     ((Y, X, G), {"weights": [1.0]}, InputError, "weights: expected 24 values"),
     ((Y, X, G), {"offset": np.full(N, np.inf)}, InputError, "offset: expected finite values"),

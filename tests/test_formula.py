@@ -122,7 +122,9 @@ def test_any_text_parses_or_is_a_formula_error(text):
     try:
         parsed = parse(text)
     except FormulaError as error:
-        assert error.position is None or 0 <= error.position <= len(text)
+        position = error.position
     else:
         assert parsed.bars
         assert parsed.response
+        position = 0
+    assert 0 <= position <= len(text)

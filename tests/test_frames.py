@@ -22,7 +22,7 @@ RAW = {
     "boolean": [True, False, True, True],
     "missing_boolean": [True, None, True, False],
     "missing_integer": [1, None, 2, 2],
-    "decimal": [decimal.Decimal("1.5"), decimal.Decimal(2), decimal.Decimal(3), decimal.Decimal(4)],
+    "decimal": [decimal.Decimal(text) for text in ("1.5", "2.0", "3.0", "4.0")],
 }
 TABLES = {
     "dict": RAW,
@@ -48,7 +48,7 @@ class Stream:
         return self.table.__arrow_c_stream__(requested_schema)
 
 
-TABLES["arrow stream"] = Stream(pl.DataFrame(RAW))
+TABLES["arrow stream"] = Stream(pa.table(RAW))
 
 
 @pytest.mark.parametrize("kind", TABLES)
@@ -78,7 +78,9 @@ ORDER = ["c", "unused", "b", "a"]
 ORDERED = {
     "pandas": pd.DataFrame({"f": pd.Categorical(["b", "a", None, "c"], ORDER, ordered=True)}),
     "polars": pl.DataFrame({"f": pl.Series(["b", "a", None, "c"], dtype=pl.Enum(ORDER))}),
-    "pyarrow": pa.table({"f": pa.DictionaryArray.from_arrays(pa.array([2, 3, None, 0]), pa.array(ORDER), ordered=True)}),
+    "pyarrow array": {"f": pa.DictionaryArray.from_arrays(pa.array([2, 3, None, 0]), pa.array(ORDER), ordered=True)},
+    "pyarrow": pa.table({
+        "f": pa.DictionaryArray.from_arrays(pa.array([2, 3, None, 0]), pa.array(ORDER), ordered=True)}),
 }
 
 
@@ -125,7 +127,7 @@ def test_wrong_tables_are_refused():
         Table({})
     with pytest.raises(InputError, match=r"column 'x': expected one dimension, got shape \(2, 2\)"):
         Table({"x": np.eye(2)}).column("x")
-    with pytest.raises(InputError, match="column 'x': expected one dimension, got .*inhomogeneous"):
+    with pytest.raises(InputError, match=r"column 'x': expected one dimension, got .*inhomogeneous"):
         Table({"x": [[1], [1, 2]]}).column("x")
     table = Table({"x": [1.0, 2.0], "y": [1.0]})
     table.column("x")

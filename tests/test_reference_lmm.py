@@ -1,8 +1,9 @@
 """Every linear mixed model of tests/reference against lme4: from a formula and a table to estimates and predictions.
 
-Estimates compare in the unit that makes their error an error of the optimum: beta and theta in standard errors or
-units of theta, random effects in their standard deviations. The references hold to about 1e-9 of a standard error
-(the `convergence` of each file), so what remains is our own distance from the optimum and rounding.
+The references hold to about 1e-9 standard errors (the `convergence` of each file), so what is measured is our own
+distance from the optimum. A fit stops where one more Newton step would gain less than 1e-10 of the criterion, that is
+within sqrt(1e-10) = 1e-5 standard errors of the variance parameters; whatever depends on these to first order has no
+more digits than that, and each quantity compares in the unit in which this is so.
 """
 
 import functools
@@ -25,16 +26,16 @@ TOLERANCE = {
     "gradient": 1e-6,        # relative to its largest entry; fourth-order differences are good to about 1e-8
     "optimum": 1e-7,         # absolute, above lme4's best of six optimisers, plus rounding of the criterion
     "log_likelihood": 1e-9,  # relative, as are AIC and BIC: second order in the distance from the optimum
-    "sigma": 1e-6,           # relative; first order in theta's distance, as are all that follow
-    "theta": 1e-6,           # in max(1, |theta|)
-    "beta": 1e-6,            # in standard errors
-    "vcov": 1e-6,            # in products of standard errors, so it serves se as well
-    "varcorr": 2e-6,         # in products of standard deviations: quadratic in theta
-    "ranef": 2e-6,           # in standard deviations of the random effects
-    "condvar": 4e-6,         # in products of these
-    "fitted": 1e-7,          # in root mean squares of the response
-    "predict": 1e-7,         # relative to the largest prediction
-    "df": 1e-5,              # relative; lmerTest differentiates numerically (its figures are good to about 1e-7)
+    "theta": 2e-5,           # in max(1, |theta|)
+    "sigma": 1e-5,           # relative
+    "beta": 1e-5,            # in standard errors; none where the design is balanced
+    "vcov": 2e-5,            # in products of standard errors, so it serves se as well: quadratic in theta
+    "varcorr": 4e-5,         # in products of standard deviations: quadratic in theta
+    "ranef": 2e-5,           # in standard deviations of the random effects
+    "condvar": 4e-5,         # in products of these
+    "fitted": 1e-6,          # in root mean squares of the fitted values, as are the residuals
+    "predict": 1e-6,         # relative to the largest prediction
+    "df": 1e-4,              # relative; a ratio of derivatives of vcov, while lmerTest's figures hold to 1e-7
 }
 ROUNDING = 1e-12             # relative, of a criterion: sums over n rows
 MAX_EVALUATIONS = 8          # joint ones of criterion and derivatives, from a cold start
@@ -69,12 +70,12 @@ class Reading:
         return result
 
     def standard_deviations(self, group: str, columns: list[str]) -> Array:
-        """Of random effects by lme4's names; sigma where there is no variance."""
+        """Of random effects by lme4's names, or a tenth of sigma where they are smaller or zero."""
         sd: dict[str, float] = {}
         for block in self.lme4["random"]:
             if block["group"] == group:
                 sd.update(zip(block["columns"], block["sd"], strict=True))
-        return np.array([sd[column] or self.lme4["sigma"] for column in columns])
+        return np.array([max(sd[column], 0.1 * self.lme4["sigma"]) for column in columns])
 
 
 @functools.cache
@@ -238,8 +239,8 @@ def test_satterthwaite_in_the_interior(name: str) -> None:
     solution, k = reading.solution, reading.coefficients
     assert gap(solution.df_satterthwaite[k], df, df) < TOLERANCE["df"]
     assert gap(solution.t_values[k], t, np.maximum(1, np.abs(t))) < TOLERANCE["beta"] * (1 + np.abs(t).max())
-    # a p-value's logarithm is what an error of t or df moves
-    assert gap(solution.p_values[k], p, p * np.maximum(1, -np.log(p))) < 10 * TOLERANCE["df"]
+    p = np.maximum(p, np.finfo(float).tiny)              # its logarithm is what an error of t or df moves
+    assert gap(solution.p_values[k], p, p * np.maximum(1, -np.log(p))) < TOLERANCE["df"]
 
 
 @pytest.mark.parametrize("name", [name for name in UNIQUE if load(name).spec["convergence"]["theta_at_boundary"]])

@@ -123,10 +123,10 @@ void bind_deviance(py::module_& module) {
             [](SharedDeviance& self, const Vector& theta, bool internal) {
                 return self.run_at(theta, internal, [](Deviance& deviance) {
                     deviance.differentiate();
-                    return std::make_tuple(deviance.value(), deviance.gradient(), deviance.average_information());
+                    return std::make_tuple(deviance.value(), deviance.gradient(), deviance.curvature());
                 });
             },
-            py::arg("theta"), py::arg("internal") = false, "Criterion, gradient and average information at theta.")
+            py::arg("theta"), py::arg("internal") = false, "Criterion, gradient and approximate Hessian at theta.")
         .def(
             "hessian",
             [](SharedDeviance& self, const Vector& theta, bool internal) {

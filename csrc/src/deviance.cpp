@@ -38,6 +38,7 @@ Deviance::Deviance(const Problem& problem, bool reml)
     theta_.setZero(m);
     gradient_.setZero(m);
     information_.setZero(m, m);
+    curvature_.setZero(m, m);
     Scratch& s = *scratch_;
     s.W.setZero(P, P);
     s.SS = s.P2 = s.YH = T_;
@@ -82,11 +83,11 @@ void Deviance::load(const Vector& theta, Coordinates coordinates) {
     basis_ = coordinates == Coordinates::User ? &basis.user() : &basis.internal();
     theta_ = theta;
     // Behind the leading factor H is found from T'H: a template is kept from being exactly singular. The criterion
-    // is even in a template column, so that 1e-8 of the columns' natural unit changes it by less than its rounding.
+    // is even in a template column, so that 1e-10 of the columns' natural unit changes it by less than its rounding.
     for (Index i = 0; i < layout.n_theta(); ++i) {
         const auto& e = layout.entries()[i];
         if (e.factor == 0 || e.row != e.col) continue;
-        const double least = 1e-8 / (*basis_)[e.factor](e.row, e.row);
+        const double least = 1e-10 / (*basis_)[e.factor](e.row, e.row);
         if (std::abs(theta_[i]) < least) theta_[i] = std::copysign(least, theta_[i]);
     }
     layout.templates_into(theta_, *basis_, T_);
@@ -445,11 +446,12 @@ void Deviance::assemble() {
             const auto &e = entries[i], &o = entries[j];
             const double own = s.D[i].cwiseProduct(s.SS[e.factor]).sum(), other = s.D[j].cwiseProduct(s.SS[o.factor]).sum();
             double value = ratio * (s.base(i, j) - s.Gc.row(i).dot(s.Gc.row(j)) - own * other / r2);
+            information_(i, j) = information_(j, i) = value;
             if (e.factor == o.factor && e.col == o.col) {
                 const Matrix& B = (*basis_)[e.factor];
                 for (Index x = 0; x < B.rows(); ++x) value += 2.0 * B(x, e.row) * H_[e.factor].row(x).dot(B.col(o.row));
             }
-            information_(i, j) = information_(j, i) = value;
+            curvature_(i, j) = curvature_(j, i) = value;
         }
 }
 

@@ -9,10 +9,11 @@
 // T = basis * Lower(theta) has
 //
 //     dd/dT = 2 H T,    and for entries i, j:   c_i = (d_iT T' + T d_iT') s,
-//     AI_ij = (nu/r^2) c_i'Z'PZ c_j - (nu/r^4)(s'c_i)(s'c_j) + 2 d_iT'H d_jT  (same column of the same factor)
+//     AI_ij = (nu/r^2) c_i'Z'PZ c_j - (nu/r^4)(s'c_i)(s'c_j)
+//     curvature_ij = AI_ij + 2 d_iT'H d_jT  (same column of the same factor)
 //
-// the average of observed and expected information (Gilmour, Thompson & Cullis 1995, Biometrics 51(4)) plus the term
-// that vanishes at interior optima and is the curvature at singular ones. Covers fits with centred and scaled
+// AI is the average of observed and expected information (Gilmour, Thompson & Cullis 1995, Biometrics 51(4)); what is
+// added vanishes at interior optima and is the curvature at singular ones. Covers fits with centred and scaled
 // columns; nothing here divides by theta.
 
 #include <memory>
@@ -42,7 +43,10 @@ class Deviance {
 
     double value() const { return value_; }
     const Vector& gradient() const { return gradient_; }
+    /// The average of observed and expected information, AI.
     const Matrix& average_information() const { return information_; }
+    /// AI and the term 2 d_iT'H d_jT: what a Newton step takes.
+    const Matrix& curvature() const { return curvature_; }
     /// Per factor 2 H in the internal basis: the curvature along a template column that is zero.
     const Templates& level_sums() const { return H_; }
 
@@ -85,7 +89,7 @@ class Deviance {
     Templates T_, H_;
     const Templates* basis_ = nullptr;
     Vector theta_, gradient_;
-    Matrix information_;
+    Matrix information_, curvature_;
     double value_ = 0.0;
 };
 

@@ -19,6 +19,8 @@ class Objective {
     virtual double evaluate(const Vector& x) = 0;
     /// Gradient and curvature at the x of the last evaluate().
     virtual void differentiate(Vector& gradient, Matrix& curvature) = 0;
+    /// A point to try before the Newton step from x, where the last differentiate() was; empty when there is none.
+    virtual Vector shortcut(const Vector& x) = 0;
     /// A direction along which a stationary x is not a minimum although no derivative shows it; empty when none.
     virtual Vector escape(const Vector& x) = 0;
 };
@@ -37,6 +39,9 @@ struct NewtonResult {
     Index n_evaluations = 0;     ///< of the criterion, those of rejected steps included
     Index n_gradients = 0;
 };
+
+/// H^-1 b with the absolute eigenvalues of H.
+Vector solve_absolute(const Matrix& H, const Vector& b);
 
 /// Leaves the objective evaluated and differentiated at the result.
 NewtonResult minimise_newton(Objective& objective, const Vector& start, const NewtonOptions& options);
