@@ -1,11 +1,13 @@
 """The compiled core: arrays in, arrays out; checked and named by `pymixed.solvers`."""
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Estimates = tuple[Array, Array, float, tuple[Array, ...]]
+# coefficients, their covariance over sigma squared, r², modes per factor, gradient, approximate Hessian
+Estimates: TypeAlias = tuple[Array, Array, float, tuple[Array, ...], Array, Array]
 
 __version__: str
 

@@ -262,24 +262,23 @@ def _fit(design: MixedDesign, timer: Timer, reml: bool, tol: float, max_iter: in
         engine = CoreEngine(design, reml, method)
     with timer.section("optimization"):
         if optimizer == "newton":
-            found, estimates = engine.core.fit(None, min(tol, 1.0) * 1e-2, max_iter)
-            theta, n_iter, status = found.theta, found.n_evaluations, found.status
+            found, estimates = engine.core.fit(None, 1e-3 * tol, max_iter)
+            theta, objective, n_iter, status = found.theta, found.objective, found.n_evaluations, found.status
         else:
             theta, n_iter, status = _minimize(engine, optimizer, tol, max_iter)
-            estimates = engine.core.estimates(theta)
+            objective, estimates = engine.deviance(theta), engine.core.estimates(theta)
     if estimates is None or not np.isfinite(theta).all():
         raise InputError(f"y: {status}")
-    beta, C, pwrss, modes = estimates
+    beta, C, pwrss, modes, gradient, hessian = estimates
 
     names = tuple(design.coefficient_names[j] for j in engine.problem.kept)
     nu = design.n - len(names) if reml else design.n
     sigma2 = pwrss / nu
     free = free_parameters(design, theta)
     with timer.section("satterthwaite"):
-        objective, gradient, information = engine.core.differentiate(theta)
-        hessian = engine.hessian(theta) if compute_satterthwaite else information
         df = np.full(len(names), float(design.n - len(names)))
-        if compute_satterthwaite and names:
+        if compute_satterthwaite:
+            gradient, hessian = engine.gradient(theta), engine.hessian(theta)
             derivatives = engine.variance_derivatives(theta)
             varpar = varpar_covariance(hessian, derivatives.d_pwrss, np.sqrt(sigma2), nu, free)
             df = satterthwaite(np.eye(len(names)), derivatives, np.sqrt(sigma2), varpar)

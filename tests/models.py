@@ -37,7 +37,7 @@ class TermSpec:
         return np.concatenate([np.arange(c) == 0 for c in range(len(self.columns), 0, -1)])
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class ArrayModel:
     """y (n,), X (n, p), labels (n,) per grouping factor, terms, and what else the model has."""
 
@@ -49,11 +49,11 @@ class ArrayModel:
     weights: Array | None = None
     offset: Array | None = None
 
-    def __repr__(self) -> str:
-        """The kind of model: a failing example of hypothesis would fill the screen with its numbers."""
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """What hypothesis shows of a failing example: its kind, its numbers would fill the screen."""
         n_levels = {group: len(np.unique(labels)) for group, labels in self.groups.items()}
         given = [name for name in ("weights", "offset") if getattr(self, name) is not None]
-        return f"ArrayModel({self.X.shape}, {n_levels}, {self.terms}, {given})"
+        printer.text(f"ArrayModel(X {self.X.shape}, {n_levels}, {self.terms}, {given})")
 
     @property
     def n_theta(self) -> int:

@@ -58,15 +58,19 @@ struct Estimates {
     Matrix unscaled_covariance;
     double pwrss;
     std::vector<std::vector<double>> modes;
+    Vector gradient;
+    Matrix curvature;
 
     explicit Estimates(Deviance& deviance)
         : beta(deviance.beta()),
           unscaled_covariance(deviance.unscaled_covariance()),
           pwrss(deviance.pwrss()),
-          modes(deviance.modes()) {}
+          modes(deviance.modes()),
+          gradient(deviance.gradient()),
+          curvature(deviance.curvature()) {}
 
     py::tuple to_python(const Problem& problem) && {
-        return py::make_tuple(beta, unscaled_covariance, pwrss, by_factor(problem, std::move(modes), false));
+        return py::make_tuple(beta, unscaled_covariance, pwrss, by_factor(problem, std::move(modes), false), gradient, curvature);
     }
 };
 

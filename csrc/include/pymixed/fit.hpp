@@ -11,7 +11,8 @@ struct FitOptions {
     Vector start;  ///< theta (user's coordinates) to start from; empty: MINQUE(0) from the cross-products
 };
 
-/// The optimum in both coordinates. Everything else is asked of the Deviance, which is left at the optimum.
+/// The optimum in both coordinates. Everything else is asked of the Deviance, which is left at the optimum,
+/// evaluated and differentiated in internal coordinates.
 struct FitResult {
     Status status = Status::Success;
     Vector theta;     ///< user's coordinates, diagonals non-negative

@@ -26,7 +26,7 @@ class Objective {
 };
 
 struct NewtonOptions {
-    double tolerance = 1e-10;  ///< expected gain, in units of the criterion, at which to stop
+    double tolerance = 1e-11;  ///< expected gain, in units of the criterion, at which to stop
     Index max_evaluations = 200;
     double step_cap = 1.5;     ///< longest step (Euclidean norm)
 };
