@@ -36,6 +36,8 @@ Deviance::Deviance(const Problem& problem, bool reml)
     const Leading& lead = problem.leading();
     const Index m = layout.n_theta(), P = lead.P, p = P - 1;
     theta_.setZero(m);
+    lift_.setZero(m);
+    lifted_theta_.setZero(m);
     gradient_.setZero(m);
     information_.setZero(m, m);
     curvature_.setZero(m, m);
@@ -82,15 +84,25 @@ void Deviance::load(const Vector& theta, Coordinates coordinates) {
     const RandomBasis& basis = problem_.products().random_basis();
     basis_ = coordinates == Coordinates::User ? &basis.user() : &basis.internal();
     theta_ = theta;
-    // Behind the leading factor H is found from T'H: a template is kept from being exactly singular. The criterion
-    // is even in a template column, so that 1e-10 of the columns' natural unit changes it by less than its rounding.
-    for (Index i = 0; i < layout.n_theta(); ++i) {
-        const auto& e = layout.entries()[i];
-        if (e.factor == 0 || e.row != e.col) continue;
-        const double least = 1e-10 / (*basis_)[e.factor](e.row, e.row);
-        if (std::abs(theta_[i]) < least) theta_[i] = std::copysign(least, theta_[i]);
-    }
     layout.templates_into(theta_, *basis_, T_);
+}
+
+/// Behind the leading factor H is found from T'H, for which a template must not be singular. Diagonal entries that are
+/// (nearly) zero are lifted to 1e-11 of the columns' natural unit and the factor is renewed: a relative error of that
+/// size in H alone, because the gradient is taken as 2 H T with the template as it was given.
+void Deviance::lift_templates() {
+    const auto& entries = problem_.layout().entries();
+    lift_.setZero();
+    for (Index i = 0; i < theta_.size(); ++i) {
+        const auto& e = entries[i];
+        const double least = 1e-11 / (*basis_)[e.factor](e.row, e.row);
+        if (e.factor == 0 || e.row != e.col || std::abs(theta_[i]) >= least) continue;
+        lift_[i] = std::copysign(least, theta_[i]) - theta_[i];
+    }
+    if (lift_.isZero(0.0)) return;
+    lifted_theta_ = theta_ + lift_;
+    problem_.layout().templates_into(lifted_theta_, *basis_, T_);
+    pls_->update(T_);
 }
 
 double Deviance::evaluate(const Vector& theta, Coordinates coordinates) {
@@ -343,6 +355,7 @@ void Deviance::differentiate() {
     const auto& entries = layout.entries();
     const Index m = theta_.size(), p = problem_.p();
     Scratch& s = *scratch_;
+    lift_templates();
     pls_->solve();
     s.W.topLeftCorner(p, p) = pls_->RX_inverse();
     s.W.col(p).head(p) = -pls_->beta();
@@ -433,9 +446,14 @@ void Deviance::assemble() {
     }
 
     const double r2 = pls_->pwrss(), ratio = static_cast<double>(nu()) / r2;
+    double lift = 0.0;
     for (Index i = 0; i < m; ++i) {
         const auto& e = entries[i];
-        gradient_[i] = 2.0 * s.YH[e.factor].row(e.col).dot((*basis_)[e.factor].col(e.row));
+        const auto b = (*basis_)[e.factor].col(e.row);
+        if (e.row == e.col) lift = lift_[i];  // a column's diagonal entry comes first
+        gradient_[i] = 2.0 * s.YH[e.factor].row(e.col).dot(b);
+        if (lift != 0.0)
+            gradient_[i] -= 2.0 * lift * b.dot(H_[e.factor].lazyProduct((*basis_)[e.factor].col(e.col)));
         const Index c = s.D[i].rows();
         s.Gc.row(i).setZero();
         for (Index x = 0; x < c; ++x)

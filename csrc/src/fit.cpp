@@ -22,20 +22,22 @@ class InternalDeviance final : public Objective {
     }
 
     /// In variances the criterion is nearly linear where a standard deviation t goes to zero, in t it is quartic and
-    /// Newton's steps only halve it. Entries that stand alone in their column and whose variance a step of the average
-    /// information would make negative are tried at zero, the others following them.
+    /// Newton's steps only halve it. Template columns whose variance a step of the average information would make
+    /// negative (|t|^2 + 2 t's < 0), the last of a term and then small ones before it, are tried at zero, the other parameters following them.
     Vector shortcut(const Vector& x) override {
-        const auto& entries = deviance_.problem().layout().entries();
         const Vector step = -solve_absolute(deviance_.average_information(), deviance_.gradient());
         std::vector<Index> zero, other;
-        for (Index i = 0; i < x.size(); ++i) {
-            const auto alone = [&](Index k) {
-                return k < 0 || k >= x.size() || entries[k].factor != entries[i].factor || entries[k].col != entries[i].col;
-            };
-            const bool vanishes = x[i] != 0.0 && alone(i - 1) && alone(i + 1) && x[i] * step[i] < -0.5 * x[i] * x[i];
-            (vanishes ? zero : other).push_back(i);
+        bool shrinks = false, later_are_zero = true;
+        const std::vector<Column> columns = template_columns();
+        for (auto column = columns.rbegin(); column != columns.rend(); ++column) {
+            const auto t = x.segment(column->first, column->rows), s = step.segment(column->first, column->rows);
+            const bool eligible = column->rows == 1 || (later_are_zero && t.norm() < 0.2);
+            const bool vanishes = eligible && t.dot(s) <= -0.7 * t.squaredNorm();
+            for (Index i = 0; i < column->rows; ++i) (vanishes ? zero : other).push_back(column->first + i);
+            shrinks = shrinks || (vanishes && t.squaredNorm() > 0.0);
+            later_are_zero = vanishes;
         }
-        if (zero.empty()) return {};
+        if (!shrinks) return {};
         Vector point = x;
         point(zero).setZero();
         const Matrix& H = deviance_.curvature();
@@ -43,33 +45,36 @@ class InternalDeviance final : public Objective {
         return (point - x).norm() < 1.5 ? point : Vector();
     }
 
-    /// A template column that is zero is always stationary. It is a minimum only if H of its term is positive
-    /// semi-definite over the rows of the column.
+    /// A template column that is zero is always stationary. It is a minimum only if the curvature over its entries is
+    /// positive semi-definite.
     Vector escape(const Vector& x) override {
-        const RandomEffects& layout = deviance_.problem().layout();
-        for (const auto& term : layout.terms()) {
-            const Index end = term.first_theta + term.n_theta();
-            for (Index first = term.first_theta; first < end;) {
-                Index last = first + 1;
-                while (last < end && layout.entries()[last].col == layout.entries()[first].col) ++last;
-                const Index rows = last - first;
-                if (x.segment(first, rows).norm() < 1e-4) {
-                    const Index row = layout.entries()[first].row;
-                    Eigen::SelfAdjointEigenSolver<Matrix> eigen(
-                        deviance_.level_sums()[term.factor].block(row, row, rows, rows));
-                    if (eigen.eigenvalues()[0] < -1e-6 * std::max(1.0, std::abs(eigen.eigenvalues()[rows - 1]))) {
-                        Vector direction = Vector::Zero(x.size());
-                        direction.segment(first, rows) = 0.3 * eigen.eigenvectors().col(0);
-                        return direction;
-                    }
-                }
-                first = last;
-            }
+        for (const auto& [first, rows] : template_columns()) {
+            if (x.segment(first, rows).norm() >= 1e-4) continue;
+            const Eigen::SelfAdjointEigenSolver<Matrix> eigen(deviance_.curvature().block(first, first, rows, rows));
+            if (eigen.eigenvalues()[0] >= -1e-6 * std::max(1.0, std::abs(eigen.eigenvalues()[rows - 1]))) continue;
+            Vector direction = Vector::Zero(x.size());
+            direction.segment(first, rows) = 0.3 * eigen.eigenvectors().col(0);
+            return direction;
         }
         return {};
     }
 
    private:
+    struct Column {
+        Index first, rows;
+    };
+
+    /// Where in x each template column stands; its diagonal entry is the first.
+    std::vector<Column> template_columns() const {
+        const auto& entries = deviance_.problem().layout().entries();
+        std::vector<Column> columns;
+        for (Index i = 0; i < static_cast<Index>(entries.size()); ++i) {
+            if (entries[i].row == entries[i].col) columns.push_back({i, 0});
+            ++columns.back().rows;
+        }
+        return columns;
+    }
+
     Deviance& deviance_;
 };
 

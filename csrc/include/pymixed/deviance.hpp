@@ -47,8 +47,6 @@ class Deviance {
     const Matrix& average_information() const { return information_; }
     /// AI and the term 2 d_iT'H d_jT: what a Newton step takes.
     const Matrix& curvature() const { return curvature_; }
-    /// Per factor 2 H in the internal basis: the curvature along a template column that is zero.
-    const Templates& level_sums() const { return H_; }
 
     /// Exact Hessian at theta: central differences of the exact gradient, good to about 1e-8 relative.
     Matrix hessian(const Vector& theta, Coordinates coordinates);
@@ -74,6 +72,7 @@ class Deviance {
     struct Scratch;
     void load(const Vector& theta, Coordinates coordinates);
     void prepare_weights();
+    void lift_templates();
     void tail_residuals();
     void leading_levels();
     void leading_moments();
@@ -88,7 +87,7 @@ class Deviance {
     std::unique_ptr<Scratch> scratch_;
     Templates T_, H_;
     const Templates* basis_ = nullptr;
-    Vector theta_, gradient_;
+    Vector theta_, lift_, lifted_theta_, gradient_;
     Matrix information_, curvature_;
     double value_ = 0.0;
 };
