@@ -17,7 +17,10 @@ from .errors import InputError, InputTypeError
 
 def plain_array(values: Any, what: str) -> NDArray[Any] | Categorical:
     """Any library's column as a one-dimensional array of its own type, no objects, or as Categorical."""
-    if is_a(values, "pandas", "Series", "Index", "api.extensions.ExtensionArray"):
+    array: NDArray[Any] | Categorical
+    if isinstance(values, np.ndarray):
+        array = values
+    elif is_a(values, "pandas", "Series", "Index", "api.extensions.ExtensionArray"):
         array = _from_pandas(values)
     elif is_a(values, "polars", "Series"):
         array = _from_polars(values)

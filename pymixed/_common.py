@@ -117,7 +117,7 @@ class Convergence:
     expected_gain : float
         ½ g'H⁻¹g over the free parameters: the log-likelihood that one more Newton step would gain.
     min_eigenvalue : float
-        Smallest eigenvalue of the Hessian of the free parameters.
+        Smallest eigenvalue of the Hessian of the free parameters, scaled to a unit diagonal.
     gradient_norm : float
         Largest absolute derivative of the free parameters.
     active : tuple of (str, float)

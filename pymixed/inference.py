@@ -99,6 +99,9 @@ def singular_directions(terms: Sequence[RandomTerm], theta: Array,
 
 
 def _term_directions(term: RandomTerm, template: Array, reaches: Array) -> Iterator[SingularDirection]:
+    # what a row of a lower triangle adds to the span of the rows before it is its diagonal entry
+    if (reaches * np.abs(template.diagonal())).min() >= SINGULAR_TOLERANCE:
+        return
     scaled = reaches[:, None] * template
     independent: list[int] = []
     for j, row in enumerate(scaled):

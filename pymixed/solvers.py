@@ -58,10 +58,12 @@ class CoreEngine:
     reml : bool
     method : str
         Path of the factorisation.
+    n_threads : int
+        Threads of the dense factorisation.
     """
 
-    def __init__(self, design: MixedDesign, reml: bool, method: str) -> None:
-        self._arguments = (design, reml, method)
+    def __init__(self, design: MixedDesign, reml: bool, method: str, n_threads: int) -> None:
+        self._arguments = (design, reml, method, n_threads)
         codes = [factor.codes for factor in design.factors]
         n_levels = [len(factor.levels) for factor in design.factors]
         terms = [(term.factor, len(term.columns), term.structure) for term in design.terms]
@@ -69,16 +71,16 @@ class CoreEngine:
         products = _core.CrossProducts(
             design.y, design.X, codes, n_levels, terms, columns, design.weights, design.offset)
         try:
-            self.problem = _core.Problem(products, method, available_memory())
+            self.problem = _core.Problem(products, method, available_memory() if len(codes) > 1 else 0.0)
         except _core.MemoryLimit as error:
             raise MemoryLimitError(
                 f"{error}; fewer levels in the crossed factors (all but the largest) or a larger machine are the way out"
             ) from None
         except ValueError as error:
             raise InputError(str(error)) from None
-        self.core = _core.Deviance(self.problem, reml)
+        self.core = _core.Deviance(self.problem, reml, n_threads)
 
-    def __reduce__(self) -> tuple[Callable[..., CoreEngine], tuple[MixedDesign, bool, str]]:
+    def __reduce__(self) -> tuple[Callable[..., CoreEngine], tuple[MixedDesign, bool, str, int]]:
         return CoreEngine, self._arguments
 
     def deviance(self, theta: Array) -> float:
@@ -259,7 +261,7 @@ def _fit(design: MixedDesign, timer: Timer, reml: bool, tol: float, max_iter: in
     for name, value in (("tol", tol), ("max_iter", max_iter), ("n_threads", 1 if n_threads is None else n_threads)):
         _check_positive(name, value)
     with timer.section("cross_products"):
-        engine = CoreEngine(design, reml, method)
+        engine = CoreEngine(design, reml, method, 1 if n_threads is None else n_threads)
     with timer.section("optimization"):
         if optimizer == "newton":
             found, estimates = engine.core.fit(None, 1e-3 * tol, max_iter)
@@ -357,22 +359,21 @@ def free_parameters(design: MixedDesign, theta: Array) -> NDArray[np.bool_]:
 
 def certificate(names: Sequence[str], gradient: Array, hessian: Array, free: NDArray[np.bool_]) -> Convergence:
     """Judge a point by its gradient and Hessian, those of the parameters at their boundary apart."""
-    slope = gradient[free]
     # scaled to a unit diagonal, so that the units of the columns do not decide what is singular
-    curvature = hessian[np.ix_(free, free)]
+    slope, curvature = gradient[free], hessian[free][:, free]
     diagonal = curvature.diagonal()
-    scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    scale = np.where(diagonal > 0, diagonal, 1.0) ** -0.5
     values, vectors = np.linalg.eigh(scale[:, None] * curvature * scale)
-    along = vectors.T @ (scale * slope)
-    flat = np.abs(values) < 1e-8                # the model does not change along these: over-parametrised
-    gain = float(0.25 * np.sum(along[~flat] ** 2 / np.abs(values[~flat])))
-    smallest = float(np.linalg.eigvalsh(curvature).min(initial=np.inf)) if len(slope) else np.inf
+    along = (scale * slope) @ vectors
+    steep = np.abs(values) >= 1e-8              # the others do not change the model: it is over-parametrised
+    gain = 0.25 * float((along[steep] ** 2 / np.abs(values[steep])).sum())
     # with respect to the variance: the criterion is even in a template column, its derivative there is the curvature
-    active = tuple((name, 0.5 * float(hessian[i, i])) for i, name in enumerate(names) if not free[i])
+    active = tuple((names[i], 0.5 * float(hessian[i, i])) for i in np.flatnonzero(~free))
     problems = []
     if not gain < CERTIFIED_GAIN:
         problems.append(f"one more Newton step would gain {gain:.2g} in log-likelihood")
-    if np.any(values < -1e-6):
+    smallest = float(values.min(initial=1.0))
+    if smallest < -1e-6:
         problems.append("the Hessian has a negative eigenvalue: a saddle point")
     scale_of_active = max(1.0, float(np.abs(hessian).max(initial=0.0)))
     problems += [f"{name} is zero although the criterion falls when it grows" for name, d in active

@@ -11,7 +11,8 @@ namespace {
 /// A criterion with its problem and a lock: Python threads may share one.
 class SharedDeviance {
    public:
-    SharedDeviance(std::shared_ptr<Problem> problem, bool reml) : problem_(std::move(problem)), deviance_(*problem_, reml) {}
+    SharedDeviance(std::shared_ptr<Problem> problem, bool reml, int n_threads)
+        : problem_(std::move(problem)), deviance_(*problem_, reml, n_threads) {}
 
     /// Calls function(deviance) with the interpreter free and the workspace locked.
     template <class Function>
@@ -88,7 +89,7 @@ void bind_deviance(py::module_& module) {
         .def_readonly("n_gradients", &FitResult::n_gradients);
 
     py::class_<SharedDeviance>(module, "Deviance")
-        .def(py::init<std::shared_ptr<Problem>, bool>(), py::arg("problem"), py::arg("reml"))
+        .def(py::init<std::shared_ptr<Problem>, bool, int>(), py::arg("problem"), py::arg("reml"), py::arg("n_threads"))
         .def(
             "fit",
             [](SharedDeviance& self, const std::optional<Vector>& start, double tolerance, Index max_evaluations) {

@@ -1,5 +1,8 @@
 #include "dense_kernels.hpp"
 
+#include <thread>
+#include <vector>
+
 #define VECTOR 2
 
 namespace pymixed {
@@ -14,6 +17,13 @@ const DenseKernels& dense_kernels_baseline() {
     return kernels;
 }
 }  // namespace detail
+
+void run_parallel(int n, void (*task)(int, void*), void* data) {
+    std::vector<std::thread> others;
+    for (int i = 1; i < n; ++i) others.emplace_back(task, i, data);
+    task(0, data);
+    for (std::thread& other : others) other.join();
+}
 
 std::size_t dense_workspace_size(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) {
     // packed blocks of both operands; no instruction set has larger ones than 192 x 256 and 256 x 1020, tiles of 8 x 6

@@ -50,8 +50,9 @@ inline void micro_kernel(Size k, const double* A, const double* B, double* tile)
     }
 }
 
-/// C (m x n) += sign A B, A m x k, B k x n; with `lower` only the entries on and below the diagonal of C.
-void multiply_add(Size m, Size n, Size k, double sign, Operand A, Operand B, double* C, Size ldc, bool lower, double* work) {
+/// C (m x n) += sign A B, A m x k, B k x n; with `lower` only the entries (i, j) with i + shift >= j.
+void multiply_add_serial(Size m, Size n, Size k, double sign, Operand A, Operand B, double* C, Size ldc, bool lower, Size shift,
+                         double* work) {
     if (m == 0 || n == 0 || k == 0) return;
     double* packed_A = work;
     double* packed_B = work + (smaller(m, MC) + MR - 1) / MR * MR * smaller(k, KC);
@@ -61,20 +62,20 @@ void multiply_add(Size m, Size n, Size k, double sign, Operand A, Operand B, dou
         for (Size pc = 0; pc < k; pc += KC) {
             const Size kc = smaller(KC, k - pc);
             pack(NR, nc, kc, B.data + pc * B.row + jc * B.column, B.column, B.row, packed_B);
-            for (Size ic = lower ? jc / MC * MC : 0; ic < m; ic += MC) {
+            for (Size ic = lower && jc > shift ? (jc - shift) / MC * MC : 0; ic < m; ic += MC) {
                 const Size mc = smaller(MC, m - ic);
                 pack(MR, mc, kc, A.data + ic * A.row + pc * A.column, A.row, A.column, packed_A);
                 for (Size j = 0; j < nc; j += NR) {
                     for (Size i = 0; i < mc; i += MR) {
                         const Size row = ic + i, column = jc + j;
                         const Size rows = smaller(MR, m - row), columns = smaller(NR, n - column);
-                        if (lower && row + rows <= column) continue;
+                        if (lower && row + shift + rows <= column) continue;
                         micro_kernel(kc, packed_A + i * kc, packed_B + j * kc, tile);
                         double* out = C + row + column * ldc;
-                        if (lower && row < column + columns - 1) {
+                        if (lower && row + shift < column + columns - 1) {
                             for (Size c = 0; c < columns; ++c)
                                 for (Size r = 0; r < rows; ++r)
-                                    if (row + r >= column + c) out[r + c * ldc] += sign * tile[r + c * MR];
+                                    if (row + shift + r >= column + c) out[r + c * ldc] += sign * tile[r + c * MR];
                         } else if (rows == MR) {
                             for (Size c = 0; c < columns; ++c)
                                 for (Size r = 0; r < MR; ++r) out[r + c * ldc] += sign * tile[r + c * MR];
@@ -89,8 +90,43 @@ void multiply_add(Size m, Size n, Size k, double sign, Operand A, Operand B, dou
     }
 }
 
+struct Product {
+    Size m, n, k;
+    double sign;
+    Operand A, B;
+    double* C;
+    Size ldc;
+    bool lower;
+    KernelWork work;
+
+    /// Where the rows of a thread begin: equal shares of the entries that are computed.
+    Size first_row(int thread) const {
+        const double share = static_cast<double>(thread) / work.n_threads;
+        const Size row = static_cast<Size>(static_cast<double>(m) * (lower ? __builtin_sqrt(share) : share));
+        return thread == work.n_threads ? m : row / MR * MR;
+    }
+    static void run(int thread, void* data) {
+        const Product& p = *static_cast<const Product*>(data);
+        const Size first = p.first_row(thread), last = p.first_row(thread + 1);
+        const Operand A{p.A.data + first * p.A.row, p.A.row, p.A.column};
+        multiply_add_serial(last - first, p.lower ? smaller(last, p.n) : p.n, p.k, p.sign, A, p.B, p.C + first, p.ldc, p.lower,
+                            first, p.work.memory + thread * p.work.per_thread);
+    }
+};
+
+/// The same over the threads of `work`, by rows: every entry is summed in the same order for any number of threads.
+void multiply_add(Size m, Size n, Size k, double sign, Operand A, Operand B, double* C, Size ldc, bool lower, KernelWork work) {
+    constexpr double worth_a_thread = 2e6;  // multiplications: about a tenth of a millisecond
+    if (work.n_threads == 1 || static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k) < worth_a_thread) {
+        multiply_add_serial(m, n, k, sign, A, B, C, ldc, lower, 0, work.memory);
+        return;
+    }
+    Product product{m, n, k, sign, A, B, C, ldc, lower, work};
+    run_parallel(work.n_threads, Product::run, &product);
+}
+
 /// X (m x n) <- X L^-T.
-void solve_right_transposed(Size m, Size n, const double* L, Size ldl, double* X, Size ldx, double* work) {
+void solve_right_transposed(Size m, Size n, const double* L, Size ldl, double* X, Size ldx, KernelWork work) {
     if (n <= base) {
         for (Size first = 0; first < m; first += 128) {
             const Size rows = smaller(128, m - first);
@@ -114,7 +150,7 @@ void solve_right_transposed(Size m, Size n, const double* L, Size ldl, double* X
     solve_right_transposed(m, n - h, L + h + h * ldl, ldl, X + h * ldx, ldx, work);
 }
 
-bool cholesky(Size n, double* A, Size lda, double* work) {
+bool cholesky(Size n, double* A, Size lda, KernelWork work) {
     if (n <= base) {
         for (Size j = 0; j < n; ++j) {
             double* column = A + j * lda;
@@ -138,7 +174,7 @@ bool cholesky(Size n, double* A, Size lda, double* work) {
 }
 
 /// X (n x m) <- M X with M lower triangular.
-void multiply_lower(Size n, Size m, const double* M, Size ldm, double* X, Size ldx, double sign, double* work) {
+void multiply_lower(Size n, Size m, const double* M, Size ldm, double* X, Size ldx, double sign, KernelWork work) {
     if (n <= base) {
         for (Size j = 0; j < m; ++j) {
             double* x = X + j * ldx;
@@ -157,7 +193,7 @@ void multiply_lower(Size n, Size m, const double* M, Size ldm, double* X, Size l
 }
 
 /// X (n x m) <- M' X with M lower triangular.
-void multiply_lower_transposed(Size n, Size m, const double* M, Size ldm, double* X, Size ldx, double* work) {
+void multiply_lower_transposed(Size n, Size m, const double* M, Size ldm, double* X, Size ldx, KernelWork work) {
     if (n <= base) {
         for (Size j = 0; j < m; ++j) {
             double* x = X + j * ldx;
@@ -176,7 +212,7 @@ void multiply_lower_transposed(Size n, Size m, const double* M, Size ldm, double
 }
 
 /// X (m x n) <- X M with M lower triangular.
-void multiply_right_lower(Size m, Size n, const double* M, Size ldm, double* X, Size ldx, double* work) {
+void multiply_right_lower(Size m, Size n, const double* M, Size ldm, double* X, Size ldx, KernelWork work) {
     if (n <= base) {
         for (Size first = 0; first < m; first += 128) {
             const Size rows = smaller(128, m - first);
@@ -201,7 +237,7 @@ void multiply_right_lower(Size m, Size n, const double* M, Size ldm, double* X, 
 }
 
 /// L <- L^-1 in place.
-void invert_lower(Size n, double* L, Size ldl, double* work) {
+void invert_lower(Size n, double* L, Size ldl, KernelWork work) {
     if (n <= base) {
         for (Size j = n - 1; j >= 0; --j) {
             double* column = L + j * ldl;
@@ -224,7 +260,7 @@ void invert_lower(Size n, double* L, Size ldl, double* work) {
 }
 
 /// M <- lower triangle of M'M in place, M lower triangular.
-void lower_times_itself(Size n, double* M, Size ldm, double* work) {
+void lower_times_itself(Size n, double* M, Size ldm, KernelWork work) {
     if (n <= base) {
         for (Size j = 0; j < n; ++j)
             for (Size i = j; i < n; ++i) {
@@ -241,7 +277,7 @@ void lower_times_itself(Size n, double* M, Size ldm, double* work) {
     lower_times_itself(n - h, M + h + h * ldm, ldm, work);
 }
 
-void inverse_from_cholesky(Size n, double* A, Size lda, double* work) {
+void inverse_from_cholesky(Size n, double* A, Size lda, KernelWork work) {
     invert_lower(n, A, lda, work);
     lower_times_itself(n, A, lda, work);
 }

@@ -25,10 +25,10 @@ struct Deviance::Scratch {
     Matrix cross;                   // moments only: c*c x p, sum of (row i of B)'W_x times (row j of B)'w
 };
 
-Deviance::Deviance(const Problem& problem, bool reml)
+Deviance::Deviance(const Problem& problem, bool reml, int n_threads)
     : problem_(problem),
       reml_(reml),
-      pls_(std::make_unique<PenalizedLeastSquares>(problem)),
+      pls_(std::make_unique<PenalizedLeastSquares>(problem, n_threads)),
       scratch_(std::make_unique<Scratch>()),
       T_(problem.layout().make_templates()),
       H_(T_) {

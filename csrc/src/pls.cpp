@@ -5,7 +5,7 @@
 
 namespace pymixed {
 
-PenalizedLeastSquares::PenalizedLeastSquares(const Problem& problem)
+PenalizedLeastSquares::PenalizedLeastSquares(const Problem& problem, int n_threads)
     : problem_(problem), kernels_(dense_kernels()), leading_(problem.leading()) {
     const Leading& lead = problem.leading();
     const Index P = lead.P, p = P - 1, rows = std::min(batch, lead.n_levels) * lead.c;
@@ -16,7 +16,7 @@ PenalizedLeastSquares::PenalizedLeastSquares(const Problem& problem)
     if (!lead.use_moments()) KB_.resize(rows, P);
     if (problem.has_tail()) {
         const Tail& tail = problem.tail();
-        schur_ = std::make_unique<SchurComplement>(tail, lead.c);
+        schur_ = std::make_unique<SchurComplement>(tail, lead.c, n_threads);
         tail_rhs_.resize(tail.q(), P);
         tail_half_solved_.resize(tail.q(), P);
         size = std::max(size, dense_workspace_size(P, P, tail.q()));

@@ -16,7 +16,7 @@ namespace pymixed {
 
 class PenalizedLeastSquares {
    public:
-    explicit PenalizedLeastSquares(const Problem& problem);
+    PenalizedLeastSquares(const Problem& problem, int n_threads);
 
     /// False where a factor is not positive definite.
     bool update(const Templates& T);

@@ -12,17 +12,22 @@ static Index largest_block(const Tail& tail) {
     return largest;
 }
 
-SchurComplement::SchurComplement(const Tail& tail, Index c1)
+SchurComplement::SchurComplement(const Tail& tail, Index c1, int n_threads)
     : tail_(tail),
       c1_(c1),
       S0_(tail.n_values(), 0.0),
       S_(tail.n_values(), 0.0),
       column_(tail.dense() ? 0 : tail.q(), 0.0),
-      kernel_work_(tail.dense() ? dense_workspace_size(tail.q(), tail.q(), tail.q()) : 0),
+      n_threads_(n_threads),
+      kernel_memory_(tail.dense() ? n_threads * dense_workspace_size(tail.q(), tail.q(), tail.q()) : 0),
       row_scale_(tail.q()),
       block_(2 * largest_block(tail) * largest_block(tail)),
       next_(tail.coupling_start.size()),
       sparse_(tail.pattern) {}
+
+KernelWork SchurComplement::kernel_work() {
+    return {kernel_memory_.data(), kernel_memory_.size() / n_threads_, n_threads_};
+}
 
 /// Column j as a dense array indexed by row, zero on its pattern.
 double* SchurComplement::open_column(Index j) {
@@ -109,7 +114,7 @@ bool SchurComplement::update(const LevelMatrices& K, const Templates& T) {
     }
     transform(S0_, S_, T, false);
     for (Index j = 0; j < tail_.q(); ++j) S_[tail_.diagonal(j)] += 1.0;
-    return tail_.dense() ? dense_kernels().cholesky(tail_.q(), S_.data(), tail_.q(), kernel_work_.data())
+    return tail_.dense() ? dense_kernels().cholesky(tail_.q(), S_.data(), tail_.q(), kernel_work())
                          : sparse_.factor(S_.data());
 }
 
@@ -230,7 +235,7 @@ void SchurComplement::add_products(const Templates& T, Templates& products) cons
 
 void SchurComplement::invert(const Templates& T, Templates& products) {
     if (tail_.dense()) {
-        dense_kernels().inverse_from_cholesky(tail_.q(), S_.data(), tail_.q(), kernel_work_.data());
+        dense_kernels().inverse_from_cholesky(tail_.q(), S_.data(), tail_.q(), kernel_work());
     } else {
         sparse_.selected_inverse(S_.data(), S_.data());
     }

@@ -20,7 +20,7 @@ struct LevelMatrices {
 
 class SchurComplement {
    public:
-    SchurComplement(const Tail& tail, Index c1);
+    SchurComplement(const Tail& tail, Index c1, int n_threads);
 
     /// S0, then S and its factor; false where S is not positive definite.
     bool update(const LevelMatrices& K, const Templates& T);
@@ -45,6 +45,7 @@ class SchurComplement {
    private:
     double* open_column(Index j);
     void close_column(Index j);
+    KernelWork kernel_work();
     template <Index C1> void build(const LevelMatrices& K);
     template <Index C1> void sweep(double* R);
     template <class Block> void for_blocks(Block&& block) const;
@@ -55,7 +56,8 @@ class SchurComplement {
     Index c1_;
     std::vector<double> S0_, S_;         // values of lower triangles; S_ becomes L, S^-1, Q in turn
     std::vector<double> column_;         // one dense column (sparse only)
-    std::vector<double> kernel_work_;
+    int n_threads_;
+    std::vector<double> kernel_memory_;  // of all threads (dense only)
     std::vector<double> row_scale_;      // template of each scalar row (scalar tails)
     std::vector<double> block_;          // scratch: one block and its product
     std::vector<Index> next_;            // per level of the leading factor: its next coupling

@@ -32,7 +32,8 @@ enum class Coordinates {
 
 class Deviance {
    public:
-    Deviance(const Problem& problem, bool reml);
+    /// @param n_threads  threads of the dense factorisation; the results do not depend on it
+    Deviance(const Problem& problem, bool reml, int n_threads = 1);
     ~Deviance();
     Deviance(const Deviance&) = delete;
 
