@@ -11,7 +11,7 @@ Estimates: TypeAlias = tuple[Array, Array, float, tuple[Array, ...], Array, Arra
 
 __version__: str
 
-class MemoryLimit(MemoryError): ...
+class MemoryLimit(MemoryError): ...  # noqa: N818  the name in the core
 
 class CrossProducts:
     def __init__(self, y: Array, X: Array, codes: Sequence[NDArray[np.int32]], n_levels: Sequence[int],

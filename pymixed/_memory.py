@@ -2,15 +2,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 
 def available_memory() -> float:
     """Bytes of memory that are available now; 0 where the system does not tell."""
     try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            for line in lines:
-                if line.startswith("MemAvailable:"):
-                    return 1024.0 * float(line.split()[1])
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024.0 * float(line.split()[1])
     except OSError:
         pass
     try:

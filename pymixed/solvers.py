@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,9 @@ METHODS = ("auto", "single", "dense", "sparse")
 # within sqrt(2e-6), about a thousandth, of a standard error of it.
 CERTIFIED_GAIN = 1e-6
 
+# Residual over total sum of squares below which the former is rounding: the core finds it as a difference of sums.
+EXACT_FIT = 1e-14
+
 
 class CoreEngine:
     """The criterion of one model, evaluated by the core; see `pymixed._common.Engine`.
@@ -74,7 +78,7 @@ class CoreEngine:
             self.problem = _core.Problem(products, method, available_memory() if len(codes) > 1 else 0.0)
         except _core.MemoryLimit as error:
             raise MemoryLimitError(
-                f"{error}; fewer levels in the crossed factors (all but the largest) or a larger machine are the way out"
+                f"{error}; use fewer levels in the crossed factors (all but the largest) or a larger machine"
             ) from None
         except ValueError as error:
             raise InputError(str(error)) from None
@@ -150,7 +154,7 @@ def lmm(y: ArrayLike, X: ArrayLike, groups: Mapping[str, ArrayLike], *,
     tol : float
         The optimiser stops when a further step promises to gain less than this much of the criterion.
     max_iter : int
-        Most evaluations of the criterion.
+        Most evaluations of the criterion; fifty times as many for the two optimisers that take no gradient.
     compute_satterthwaite : bool
         Degrees of freedom by Satterthwaite's method, and the convergence certificate from the exact Hessian. Without
         it the residual n - p and the average information take their places.
@@ -258,20 +262,28 @@ def _fit(design: MixedDesign, timer: Timer, reml: bool, tol: float, max_iter: in
          optimizer: str, n_threads: int | None, method: str) -> LMMSolution:
     check_choice("optimizer", optimizer, OPTIMIZERS)
     check_choice("method", method, METHODS)
-    for name, value in (("tol", tol), ("max_iter", max_iter), ("n_threads", 1 if n_threads is None else n_threads)):
-        _check_positive(name, value)
+    _check_positive("tol", tol, Real)
+    _check_positive("max_iter", max_iter, Integral)
+    _check_positive("n_threads", 1 if n_threads is None else n_threads, Integral)
+    for name, value in (("reml", reml), ("compute_satterthwaite", compute_satterthwaite)):
+        if not isinstance(value, (bool, np.bool_)):
+            raise InputTypeError(f"{name}: expected True or False, got {value!r}")
     with timer.section("cross_products"):
         engine = CoreEngine(design, reml, method, 1 if n_threads is None else n_threads)
     with timer.section("optimization"):
         if optimizer == "newton":
             found, estimates = engine.core.fit(None, 1e-3 * tol, max_iter)
             theta, objective, n_iter, status = found.theta, found.objective, found.n_evaluations, found.status
+            exhausted = not found.success and n_iter >= max_iter
         else:
-            theta, n_iter, status = _minimize(engine, optimizer, tol, max_iter)
+            theta, n_iter, status, exhausted = _minimize(engine, optimizer, tol, max_iter)
             objective, estimates = engine.deviance(theta), engine.core.estimates(theta)
     if estimates is None or not np.isfinite(theta).all():
         raise InputError(f"y: {status}")
     beta, C, pwrss, modes, gradient, hessian = estimates
+    if pwrss <= EXACT_FIT * _total_sum_of_squares(design):
+        raise InputError(f"response {design.response_name!r}: expected values that the model does not fit exactly, got "
+                         f"a residual sum of squares of {pwrss:.2g}, which is rounding")
 
     names = tuple(design.coefficient_names[j] for j in engine.problem.kept)
     nu = design.n - len(names) if reml else design.n
@@ -294,7 +306,7 @@ def _fit(design: MixedDesign, timer: Timer, reml: bool, tol: float, max_iter: in
         n_groups={factor.name: len(factor.levels) for factor in design.factors},
         random_effects={factor.name: b for factor, b in zip(design.factors, modes, strict=True)},
         convergence=convergence, n_iter=n_iter)
-    found_warnings = _findings(design, params, status)
+    found_warnings = _findings(design, params, status, exhausted)
     for warning in found_warnings:
         warnings.warn(warning, stacklevel=3)
     info = {
@@ -305,15 +317,26 @@ def _fit(design: MixedDesign, timer: Timer, reml: bool, tol: float, max_iter: in
     return LMMSolution(Result(params, info, timer.result(), "core", found_warnings), design, engine)
 
 
-def _check_positive(name: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise InputTypeError(f"{name}: expected a positive number, got {type(value).__name__}")
-    if not value > 0:
-        raise InputError(f"{name}: expected a positive number, got {value}")
+def _check_positive(name: str, value: object, kind: type[Real] | type[Integral]) -> None:
+    expected = f"expected a positive {'number' if kind is Real else 'integer'}"
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise InputTypeError(f"{name}: {expected}, got {value!r}")
+    if not 0 < float(value) < np.inf:
+        raise InputError(f"{name}: {expected}, got {value}")
 
 
-def _minimize(engine: CoreEngine, optimizer: str, tol: float, max_iter: int) -> tuple[Array, int, str]:
-    """Minimise with one of SciPy's optimisers in the core's internal coordinates: theta, evaluations, message."""
+def _total_sum_of_squares(design: MixedDesign) -> float:
+    """Of the response less its offset, about its mean."""
+    y = design.y if design.offset is None else design.y - design.offset
+    deviations = y - np.average(y, weights=design.weights)
+    return float(deviations @ (deviations if design.weights is None else design.weights * deviations))
+
+
+def _minimize(engine: CoreEngine, optimizer: str, tol: float, max_iter: int) -> tuple[Array, int, str, bool]:
+    """Minimise with one of SciPy's optimisers in the core's internal coordinates.
+
+    Returns theta, the number of evaluations, SciPy's message, and whether it ran out of evaluations.
+    """
     from scipy.optimize import minimize
 
     evaluations = 0
@@ -329,18 +352,20 @@ def _minimize(engine: CoreEngine, optimizer: str, tol: float, max_iter: int) -> 
         deviance, gradient, _ = engine.core.differentiate(x, internal=True)
         return deviance, gradient
 
-    start = engine.core.start()
+    arguments: dict[str, Any] = {"x0": engine.core.start(), "method": optimizer}
     if optimizer in ("L-BFGS-B", "trust-constr"):
-        options = {"maxiter": max_iter, "gtol": tol}
+        limit = max_iter
+        options = {"maxiter": limit, "gtol": tol}
         if optimizer == "L-BFGS-B":
-            options["ftol"] = 1e-15
-        found = minimize(value_and_gradient, start, jac=True, method=optimizer, options=options)
+            options |= {"maxfun": limit, "ftol": 1e-15}
+        arguments |= {"fun": value_and_gradient, "jac": True, "options": options}
     else:
-        # these two need many more steps than evaluations with a gradient
-        options = ({"maxfev": 50 * max_iter, "xatol": 1e-7, "fatol": tol} if optimizer == "Nelder-Mead"
-                   else {"maxfev": 50 * max_iter, "final_tr_radius": 1e-7})
-        found = minimize(value, start, method=optimizer, options=options)
-    return engine.core.to_user(found.x), evaluations, str(found.message)
+        limit = 50 * max_iter
+        precision = {"xatol": 1e-7, "fatol": tol} if optimizer == "Nelder-Mead" else {"final_tr_radius": 1e-7}
+        arguments |= {"fun": value, "options": {"maxfev": limit, **precision}}
+    found = minimize(**arguments)
+    exhausted = not found.success and max(evaluations, found.nit) >= limit
+    return engine.core.to_user(found.x), evaluations, str(found.message), exhausted
 
 
 def free_parameters(design: MixedDesign, theta: Array) -> NDArray[np.bool_]:
@@ -368,7 +393,7 @@ def certificate(names: Sequence[str], gradient: Array, hessian: Array, free: NDA
     steep = np.abs(values) >= 1e-8              # the others do not change the model: it is over-parametrised
     gain = 0.25 * float((along[steep] ** 2 / np.abs(values[steep])).sum())
     # with respect to the variance: the criterion is even in a template column, its derivative there is the curvature
-    active = tuple((names[i], 0.5 * float(hessian[i, i])) for i in np.flatnonzero(~free))
+    active = tuple((names[i], 0.5 * float(hessian[i, i])) for i in np.flatnonzero(~free).tolist())
     problems = []
     if not gain < CERTIFIED_GAIN:
         problems.append(f"one more Newton step would gain {gain:.2g} in log-likelihood")
@@ -382,7 +407,7 @@ def certificate(names: Sequence[str], gradient: Array, hessian: Array, free: NDA
     return Convergence(not problems, gain, smallest, float(np.abs(slope).max(initial=0.0)), active, message)
 
 
-def _findings(design: MixedDesign, params: LMMParams, status: str) -> tuple[PymixedWarning, ...]:
+def _findings(design: MixedDesign, params: LMMParams, status: str, exhausted: bool) -> tuple[PymixedWarning, ...]:
     found: list[PymixedWarning] = []
     dropped = design.n_rows_given - design.n
     if dropped:
@@ -390,8 +415,9 @@ def _findings(design: MixedDesign, params: LMMParams, status: str) -> tuple[Pymi
     if params.aliased:
         found.append(RankDeficiencyWarning(
             f"columns of the fixed-effects matrix depend on others and were dropped: {', '.join(params.aliased)}"))
-    if not params.converged:
-        found.append(ConvergenceWarning(f"not converged: {params.convergence.message} (optimizer: {status})"))
+    if exhausted or not params.converged:
+        verdict = "stopped early at" if params.converged else "not converged:"
+        found.append(ConvergenceWarning(f"{verdict} {params.convergence.message} (optimizer: {status})"))
     if singular := singular_directions(design.terms, params.theta, design.weights):
         found.append(SingularFitWarning("singular fit: " + "; ".join(map(str, singular))))
     return tuple(found)

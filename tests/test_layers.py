@@ -20,7 +20,7 @@ PYTHON_LAYERS = [
     {"design"},
     {"inference"},
     {"_tables", "_prediction"},
-    {"solution"},
+    {"solution", "_memory"},
     {"solvers"},
     {"datasets"},
     {"__init__"},
@@ -39,7 +39,8 @@ CPP_LAYERS = [
     {"dense_kernels", "sparse_cholesky"},
     {"problem", "leading", "tail", "schur"},
     {"pls"},
-    {"deviance"},
+    {"scores"},
+    {"deviance", "estimates"},
     {"optimizer"},
     {"fit", "minque"},
 ]

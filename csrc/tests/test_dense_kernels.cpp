@@ -5,6 +5,7 @@
 // of absolute values. What must not be touched is NaN: reading it would spread, writing it would end it.
 #include "check.hpp"
 
+#include <cstring>
 #include <limits>
 #include <random>
 
@@ -17,7 +18,7 @@ using pymixed::Operand;
 using Size = std::ptrdiff_t;
 
 constexpr double eps = std::numeric_limits<double>::epsilon();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 std::vector<const DenseKernels*> kernels() {
     std::vector<const DenseKernels*> sets{&pymixed::detail::dense_kernels_baseline()};
@@ -38,7 +39,7 @@ struct Array {
     Size rows, columns, ld;
     std::vector<double> data;
 
-    Array(Size rows_, Size columns_) : rows(rows_), columns(columns_), ld(rows_ + 3), data(ld * columns_ + 1, nan) {}
+    Array(Size rows_, Size columns_) : rows(rows_), columns(columns_), ld(rows_ + 3), data(ld * columns_ + 1, not_a_number) {}
     double& operator()(Size i, Size j) { return data[i + j * ld]; }
     double operator()(Size i, Size j) const { return data[i + j * ld]; }
     double* begin() { return data.data(); }
@@ -89,7 +90,7 @@ void check_multiply_add(const DenseKernels& set, Size m, Size n, Size k) {
             Array C = random_array(m, n);
             if (lower)
                 for (Size j = 0; j < n; ++j)
-                    for (Size i = 0; i < std::min(j, m); ++i) C(i, j) = nan;
+                    for (Size i = 0; i < std::min(j, m); ++i) C(i, j) = not_a_number;
             const Array before = C;
             const Operand a = turn_A ? Operand{A.begin(), A.ld, 1} : Operand{A.begin(), 1, A.ld};
             const Operand b = turn_B ? Operand{B.begin(), B.ld, 1} : Operand{B.begin(), 1, B.ld};
@@ -159,7 +160,7 @@ TEST("cholesky") {
 TEST("cholesky refuses pivots that are not positive") {
     for (const DenseKernels* set : kernels())
         for (const Size n : {1, 2, 24, 25, 70})
-            for (const double pivot : {0.0, -1.0, nan})
+            for (const double pivot : {0.0, -1.0, not_a_number})
                 for (const Size at : {Size{0}, n / 2, n - 1}) {
                     std::vector<double> work = workspace(n, n, n);
                     Array A(n, n);
@@ -257,4 +258,30 @@ TEST("multiply_symmetric") {
                 CHECK(worst <= 1.0);
                 CHECK(C.padding_is_nan());
             }
+}
+
+TEST("any number of threads gives the same bits") {
+    for (const DenseKernels* set : kernels())
+        for (const Size n : {257, 601}) {
+            const std::size_t per_thread = pymixed::dense_workspace_size(n, n, n);
+            const auto same = [](const Array& a, const Array& b) {  // NaN included
+                return std::memcmp(a.begin(), b.begin(), a.data.size() * sizeof(double)) == 0;
+            };
+            const Array A = random_positive_definite(n), B = random_array(n, n);
+            std::vector<Array> L, X, C;
+            for (const int n_threads : {1, 2, 3, 7}) {
+                std::vector<double> memory(n_threads * per_thread);
+                const pymixed::KernelWork work(memory.data(), per_thread, n_threads);
+                L.push_back(A);
+                CHECK(set->cholesky(n, L.back().begin(), A.ld, work));
+                X.push_back(L.back());
+                set->inverse_from_cholesky(n, X.back().begin(), A.ld, work);
+                for (const bool lower : {false, true}) {
+                    C.push_back(A);
+                    set->multiply_add(n, n, n, -1.0, {B.begin(), B.ld, 1}, {B.begin(), 1, B.ld}, C.back().begin(), A.ld, lower, work);
+                }
+                CHECK(same(L.back(), L[0]) && same(X.back(), X[0]));
+                CHECK(same(C.end()[-2], C[0]) && same(C.back(), C[1]));
+            }
+        }
 }

@@ -23,6 +23,7 @@
 namespace pymixed {
 
 class PenalizedLeastSquares;
+class Scores;
 
 /// Coordinates in which theta is given.
 enum class Coordinates {
@@ -70,26 +71,21 @@ class Deviance {
     Vector pwrss_derivatives() const;
 
    private:
-    struct Scratch;
     void load(const Vector& theta, Coordinates coordinates);
-    void prepare_weights();
     void lift_templates();
-    void tail_residuals();
-    void leading_levels();
-    void leading_moments();
-    void add_tail_levels();
+    void sum_levels();
     void assemble();
-    void level_rows(Index first, Index last);
-    Matrix entry_change(Index i) const;
 
     const Problem& problem_;
     bool reml_;
     std::unique_ptr<PenalizedLeastSquares> pls_;
-    std::unique_ptr<Scratch> scratch_;
-    Templates T_, H_;
+    std::unique_ptr<Scores> scores_;
+    Templates T_, H_, TH_;                // per factor: template, H, T'H
     const Templates* basis_ = nullptr;
+    std::vector<Matrix> D_;               // per entry d_iT T' + T d_iT'
     Vector theta_, lift_, lifted_theta_, gradient_;
-    Matrix information_, curvature_;
+    Matrix information_, curvature_, Gc_; // Gc: c_i'G
+    std::vector<double> leading_R_, small_;
     double value_ = 0.0;
 };
 
