@@ -160,9 +160,13 @@ def test_weights_equal_scaled_rows(model: ArrayModel, seed: int) -> None:
         offset=None if model.offset is None else model.offset * root)
     a, b, theta = replace(model, weights=w).fit(), scaled.fit(), model.interior(seed)
     same_criterion(a, theta, b, theta, np.log(w).sum())
-    close(b.log_likelihood, a.log_likelihood - np.log(w).sum() / 2, CRITERION)
-    close(b.coefficients / a.se, a.coefficients / a.se, ESTIMATE)
-    close(b.residual_std / a.residual_std, 1, ESTIMATE)
+    # the internal coordinates differ, and so may the local minimum that is found: each is one of both criteria
+    for theta in (a.theta, b.theta):
+        same_criterion(a, theta, b, theta, np.log(w).sum())
+    assert a.converged and b.converged
+    if np.abs(a.theta - b.theta).max() < 1e-3:
+        close(b.coefficients / a.se, a.coefficients / a.se, ESTIMATE)
+        close(b.residual_std / a.residual_std, 1, ESTIMATE)
 
 
 @given(model=array_models(), seed=seeds, reml=st.booleans())

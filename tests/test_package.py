@@ -14,7 +14,7 @@ import pytest
 import pymixed as pm
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"pandas", "formulaic", "scipy.stats", "scipy.optimize", "matplotlib", "pyarrow", "polars"}
+HEAVY = {"scipy", "pandas", "formulaic", "matplotlib", "polars", "pyarrow"}
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(pm.__path__, "pymixed.") if module.name != "pymixed.__main__"
 )
