@@ -17,10 +17,14 @@ P = TypeVar("P")
 
 @dataclass(frozen=True, eq=False)
 class VarianceDerivatives:
-    """Covariance of the fixed effects over sigma squared, and derivatives in theta.
+    """Derivatives in theta: of the criterion, and of the covariance of the fixed effects over sigma squared.
 
     Attributes
     ----------
+    gradient : (m,) array
+        Gradient of the criterion.
+    hessian : (m, m) array
+        Its Hessian.
     C : (p, p) array
         (X'V⁻¹X)⁻¹ with V = W⁻¹ + ZΛΛ'Z'; the covariance of the coefficients is sigma² C.
     dC : (m, p, p) array
@@ -29,6 +33,8 @@ class VarianceDerivatives:
         Derivatives of r²(theta), the penalised weighted residual sum of squares.
     """
 
+    gradient: Array
+    hessian: Array
     C: Array
     dC: Array  # noqa: N815  the formula's name
     d_pwrss: Array
@@ -47,7 +53,7 @@ class Engine(Protocol):
         """Its Hessian, (m, m)."""
 
     def variance_derivatives(self, theta: Array) -> VarianceDerivatives:
-        """Covariance of the fixed effects and its derivatives."""
+        """Derivatives of the criterion and of the covariance of the fixed effects."""
 
     def conditional_covariances(self, theta: Array) -> tuple[Array, ...]:
         """Var(b | y) / sigma² per grouping factor, (levels, c, c), columns of its terms side by side."""

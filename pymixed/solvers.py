@@ -100,9 +100,9 @@ class CoreEngine:
         return self.core.hessian(theta)
 
     def variance_derivatives(self, theta: Array) -> VarianceDerivatives:
-        """Covariance of the fixed effects over sigma squared, and its derivatives."""
-        C, dC, d_pwrss = self.core.variance_derivatives(theta)
-        return VarianceDerivatives(C, np.asarray(dC).reshape(len(theta), *C.shape), d_pwrss)
+        """Derivatives of the criterion and of the covariance of the fixed effects over sigma squared."""
+        gradient, hessian, C, dC, d_pwrss = self.core.variance_derivatives(theta)
+        return VarianceDerivatives(gradient, hessian, C, np.asarray(dC).reshape(len(theta), *C.shape), d_pwrss)
 
     def conditional_covariances(self, theta: Array) -> tuple[Array, ...]:
         """Var(b | y) / sigma² per grouping factor, (levels, c, c)."""
@@ -292,8 +292,8 @@ def _fit(design: MixedDesign, timer: Timer, reml: bool, tol: float, max_iter: in
     with timer.section("satterthwaite"):
         df = np.full(len(names), float(design.n - len(names)))
         if compute_satterthwaite:
-            gradient, hessian = engine.gradient(theta), engine.hessian(theta)
             derivatives = engine.variance_derivatives(theta)
+            gradient, hessian = derivatives.gradient, derivatives.hessian
             varpar = varpar_covariance(hessian, derivatives.d_pwrss, np.sqrt(sigma2), nu, free)
             df = satterthwaite(np.eye(len(names)), derivatives, np.sqrt(sigma2), varpar)
     convergence = certificate(theta_names(design.terms), gradient, hessian, free)

@@ -35,7 +35,8 @@ class DenseEngine:
     def variance_derivatives(self, theta: Array) -> VarianceDerivatives:
         at = self.model.at(theta)
         VX = at.V_inverse @ self.model.X
-        return VarianceDerivatives(at.C, np.array([at.C @ (VX.T @ dV @ VX) @ at.C for dV in at.dV]), at.r2_gradient)
+        dC = np.array([at.C @ (VX.T @ dV @ VX) @ at.C for dV in at.dV])
+        return VarianceDerivatives(at.gradient, at.hessian, at.C, dC, at.r2_gradient)
 
     def conditional_covariances(self, theta: Array) -> tuple[Array, ...]:
         at = self.model.at(theta)

@@ -97,12 +97,17 @@ void bind_deviance(py::module_& module) {
                 options.newton.tolerance = tolerance;
                 options.newton.max_evaluations = max_evaluations;
                 if (start) options.start = *start;
+                options.newton.interrupted = [] {
+                    const py::gil_scoped_acquire acquire;  // Python's signal handlers run here: Ctrl-C
+                    return PyErr_CheckSignals() != 0;
+                };
                 std::optional<Estimates> estimates;
                 const FitResult result = self.run([&](Deviance& deviance) {
                     FitResult found = fit(deviance, options);
                     if (found.status != Status::NotPositiveDefinite) estimates.emplace(deviance);
                     return found;
                 });
+                if (result.status == Status::Interrupted) throw py::error_already_set();
                 const py::object values = estimates ? std::move(*estimates).to_python(self.problem()) : py::object(py::none());
                 return py::make_tuple(result, values);
             },
@@ -143,13 +148,15 @@ void bind_deviance(py::module_& module) {
         .def(
             "variance_derivatives",
             [](SharedDeviance& self, const Vector& theta) {
-                return self.run_at(theta, false, [](Deviance& deviance) {
+                return self.run([&](Deviance& deviance) {
+                    Matrix hessian = deviance.hessian(theta, Coordinates::User);
+                    deviance.evaluate(theta, Coordinates::User);
                     deviance.differentiate();
-                    return std::make_tuple(deviance.unscaled_covariance(), deviance.covariance_derivatives(),
-                                           deviance.pwrss_derivatives());
+                    return std::make_tuple(deviance.gradient(), std::move(hessian), deviance.unscaled_covariance(),
+                                           deviance.covariance_derivatives(), deviance.pwrss_derivatives());
                 });
             },
-            py::arg("theta"), "(X'V^-1X)^-1, its derivatives and those of r^2 with respect to theta.")
+            py::arg("theta"), "Gradient, Hessian, (X'V^-1X)^-1, its derivatives and those of r^2 in theta.")
         .def(
             "conditional_covariances",
             [](SharedDeviance& self, const Vector& theta) {

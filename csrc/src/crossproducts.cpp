@@ -4,6 +4,7 @@
 #include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -24,6 +25,9 @@ CrossProducts::CrossProducts(RandomEffects layout, const Rows& rows)
 CrossProducts::CrossProducts(RandomEffects layout, FixedBasis fixed_basis, RandomBasis random_basis, const Rows& rows)
     : layout_(std::move(layout)), fixed_(std::move(fixed_basis)), random_(std::move(random_basis)), n_(rows.n) {
     const Index P = p() + 1;
+    if (n_ > std::numeric_limits<std::int32_t>::max())
+        throw std::invalid_argument("rows: expected fewer than 2^31 at a time, got " + std::to_string(n_) +
+                                    "; merge cross-products of parts");
     XytXy_ = Matrix::Zero(P, P);
     for (const auto& factor : layout_.factors()) {
         const std::int32_t* codes = rows.codes[factor.user_position];

@@ -64,6 +64,10 @@ NewtonResult minimise_newton(Objective& objective, const Vector& start, const Ne
         last_x = result.x;
         last_gradient = gradient;
         last_curvature = curvature;
+        if (options.interrupted && options.interrupted()) {
+            result.status = Status::Interrupted;
+            return result;
+        }
         step = -solve_absolute(curvature + secant.matrix(), gradient);
         double slope = gradient.dot(step);
         result.expected_gain = -0.5 * slope;

@@ -34,7 +34,7 @@ void check_same(const Evaluation& a, const Evaluation& b, double tolerance) {
     CHECK(difference(a.curvature, b.curvature) < tolerance);
 }
 
-/// log|V| (+ log|X'V^-1X|) + nu (1 + log(2 pi r^2/nu)) with V = W^-1 + Z Lambda Lambda'Z' written out, n x n.
+/// log|V| (REML: + log|X'V^-1X|) + nu (1 + log(2 pi r^2/nu)) with V = W^-1 + Z Lambda Lambda'Z' written out, n x n.
 double dense_criterion(const Design& design, const Vector& theta, bool reml) {
     const RandomEffects layout = design.layout();
     Templates unit = layout.make_templates(), T = unit;
@@ -53,13 +53,15 @@ double dense_criterion(const Design& design, const Vector& theta, bool reml) {
                 if (codes[i] == codes[k]) V(i, k) += zT.row(i).dot(zT.row(k));
     }
     const Eigen::LLT<Matrix> root(V);
-    const Matrix X = root.matrixL().solve(design.X);
-    const Vector y = root.matrixL().solve(design.y);
-    const Eigen::LLT<Matrix> RX(X.transpose() * X);
-    const double r2 = (y - X * RX.solve(X.transpose() * y)).squaredNorm();
-    const auto log_determinant = [](const Eigen::LLT<Matrix>& factor) { return 2.0 * factor.matrixLLT().diagonal().array().log().sum(); };
-    const double nu = static_cast<double>(design.n() - (reml ? X.cols() : 0));
-    return log_determinant(root) + (reml ? log_determinant(RX) : 0.0) + nu * (1.0 + std::log(6.283185307179586 * r2 / nu));
+    Matrix Xy(design.n(), design.X.cols() + 1);
+    Xy << design.X, design.y;
+    root.matrixL().solveInPlace(Xy);
+    const Matrix R = Matrix(Xy.transpose() * Xy).llt().matrixU();  // [RX c; 0 r]
+    const Index p = design.X.cols();
+    const auto log_determinant = [](const auto& diagonal) { return 2.0 * diagonal.array().log().sum(); };
+    const double nu = static_cast<double>(design.n() - (reml ? p : 0)), r2 = R(p, p) * R(p, p);
+    return log_determinant(root.matrixLLT().diagonal()) + (reml ? log_determinant(R.diagonal().head(p)) : 0.0) +
+           nu * (1.0 + std::log(6.283185307179586 * r2 / nu));
 }
 
 /// Five-point differences of the criterion: error step^4 and rounding / step, both near 1e-10 of it here.

@@ -7,6 +7,8 @@
 // backtracking makes it monotone. Stops on the Newton decrement g'H^-1g / 2, the gain that a further step promises:
 // differences of the criterion itself drown in rounding when there are many rows. Unbounded.
 
+#include <functional>
+
 #include "pymixed/status.hpp"
 #include "pymixed/types.hpp"
 
@@ -29,6 +31,7 @@ struct NewtonOptions {
     double tolerance = 1e-11;  ///< expected gain, in units of the criterion, at which to stop
     Index max_evaluations = 200;
     double step_cap = 1.5;     ///< longest step (Euclidean norm)
+    std::function<bool()> interrupted;  ///< asked between evaluations; true stops with Status::Interrupted
 };
 
 struct NewtonResult {

@@ -7,6 +7,7 @@ enum class Status {
     Success,
     IterationLimit,        ///< the optimiser used up its evaluations
     NoDescent,             ///< no step along a descent direction lowers the criterion, yet its gradient is not zero
+    Interrupted,           ///< the host asked to stop
     NotPositiveDefinite,   ///< a factorisation broke down, or the model fits the response exactly
 };
 
@@ -15,6 +16,7 @@ inline const char* to_string(Status status) {
         case Status::Success: return "success";
         case Status::IterationLimit: return "the limit of evaluations was reached before convergence";
         case Status::NoDescent: return "no step lowers the criterion although its gradient is not zero";
+        case Status::Interrupted: return "interrupted";
         case Status::NotPositiveDefinite:
             return "a factorisation broke down: the model fits the response exactly or the data are degenerate";
     }
