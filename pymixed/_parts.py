@@ -128,34 +128,9 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ModelParts:
-    """Everything that a linear mixed model is fitted to; see `pymixed.design.MixedDesign`.
+    """Everything that a linear mixed model is fitted to: the attributes of `pymixed.design.MixedDesign`, and `encoder`.
 
-    Attributes
-    ----------
-    y : (n,) array
-        Response.
-    X : (n, p) array
-        Fixed-effects matrix; by columns where it comes from a formula.
-    coefficient_names : tuple of str
-        Names of the columns of X.
-    factors : tuple of GroupingFactor
-        Grouping factors in order of appearance.
-    terms : tuple of RandomTerm
-        Random-effects terms in the user's order.
-    weights : (n,) array or None
-        Prior weights: the residual variance of row i is sigma² / weights[i].
-    offset : (n,) array or None
-        Known part of the linear predictor.
-    response_name : str
-        The response as the user wrote it.
-    formula : str or None
-        The formula, None for designs from arrays.
-    rows : array of int or None
-        Positions in the user's data of the rows kept, None where all are.
-    n_rows_given : int
-        Number of rows of the user's data.
-    encoder : Encoder
-        What new rows are encoded with.
+    `encoder` is what new rows are encoded with.
     """
 
     y: FloatArray

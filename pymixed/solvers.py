@@ -47,7 +47,8 @@ METHODS = ("auto", "single", "dense", "sparse")
 # within sqrt(2e-6), about a thousandth, of a standard error of it.
 CERTIFIED_GAIN = 1e-6
 
-# Residual over total sum of squares below which the former is rounding: the core finds it as a difference of sums.
+# Residual sum of squares, in units of that of the response as the core scales it, below which it is rounding: the core
+# finds it as a difference of sums.
 EXACT_FIT = 1e-14
 
 
@@ -281,7 +282,8 @@ def _fit(design: MixedDesign, timer: Timer, reml: bool, tol: float, max_iter: in
     if estimates is None or not np.isfinite(theta).all():
         raise InputError(f"y: {status}")
     beta, C, pwrss, modes, gradient, hessian = estimates
-    if pwrss <= EXACT_FIT * _total_sum_of_squares(design):
+    total_weight = design.n if design.weights is None else design.weights.sum()
+    if pwrss <= EXACT_FIT * total_weight * engine.problem.response_scale**2:
         raise InputError(f"response {design.response_name!r}: expected values that the model does not fit exactly, got "
                          f"a residual sum of squares of {pwrss:.2g}, which is rounding")
 
@@ -323,13 +325,6 @@ def _check_positive(name: str, value: object, kind: type[Real] | type[Integral])
         raise InputTypeError(f"{name}: {expected}, got {value!r}")
     if not 0 < float(value) < np.inf:
         raise InputError(f"{name}: {expected}, got {value}")
-
-
-def _total_sum_of_squares(design: MixedDesign) -> float:
-    """Of the response less its offset, about its mean."""
-    y = design.y if design.offset is None else design.y - design.offset
-    deviations = y - np.average(y, weights=design.weights)
-    return float(deviations @ (deviations if design.weights is None else design.weights * deviations))
 
 
 def _minimize(engine: CoreEngine, optimizer: str, tol: float, max_iter: int) -> tuple[Array, int, str, bool]:

@@ -53,6 +53,8 @@ void bind_problem(py::module_& module) {
         .def_property_readonly("p", &Problem::p)
         .def_property_readonly("kept", &Problem::kept)
         .def_property_readonly("aliased", &Problem::aliased)
+        .def_property_readonly("response_scale",
+                               [](const Problem& problem) { return problem.products().fixed_basis().y_scale; })
         .def_property_readonly("method", [](const Problem& problem) { return to_string(problem.method()); })
         .def_property_readonly("workspace_bytes", &Problem::workspace_bytes);
 

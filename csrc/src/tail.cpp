@@ -16,6 +16,28 @@ constexpr double dense_advantage = 40.0;
 /// Columns of the strict lower block triangle.
 using Graph = std::vector<std::vector<std::int32_t>>;
 
+/// Collects the rows of a column below its diagonal, each once.
+class ColumnUnion {
+   public:
+    explicit ColumnUnion(Index n) : seen_(n, -1) {}
+    void open(std::int32_t column) {
+        column_ = column;
+        rows_.clear();
+    }
+    void add(const std::vector<std::int32_t>& rows) {
+        for (const std::int32_t i : rows) {
+            if (i <= column_ || seen_[i] == column_) continue;
+            seen_[i] = column_;
+            rows_.push_back(i);
+        }
+    }
+    const std::vector<std::int32_t>& rows() const { return rows_; }
+
+   private:
+    std::vector<std::int32_t> seen_, rows_;
+    std::int32_t column_ = -1;
+};
+
 /// Pattern of the Schur complement over blocks in the order given; empty where it is too full to be worth a sparse
 /// factor (more than `most` entries).
 Graph schur_graph(const CrossProducts& products, const std::vector<std::vector<Index>>& block_of, Index n_blocks, Index most) {
@@ -41,21 +63,14 @@ Graph schur_graph(const CrossProducts& products, const std::vector<std::vector<I
                 levels_of[block].push_back(static_cast<std::int32_t>(g));
             }
     }
-    std::vector<std::int32_t> seen(n_blocks, -1);
+    ColumnUnion column(n_blocks);
     for (std::int32_t j = 0; j < n_blocks; ++j) {
-        std::vector<std::int32_t> column;
-        const auto visit = [&](std::int32_t i) {
-            if (i > j && seen[i] != j) {
-                seen[i] = j;
-                column.push_back(i);
-            }
-        };
-        for (const std::int32_t i : graph[j]) visit(i);
-        for (const std::int32_t g : levels_of[j])
-            for (const std::int32_t i : blocks_of[g]) visit(i);
-        entries += static_cast<Index>(column.size());
+        column.open(j);
+        column.add(graph[j]);
+        for (const std::int32_t g : levels_of[j]) column.add(blocks_of[g]);
+        entries += static_cast<Index>(column.rows().size());
         if (entries > most) return {};
-        graph[j] = std::move(column);
+        graph[j] = column.rows();
     }
     return graph;
 }
@@ -89,21 +104,14 @@ Graph symbolic_factor(const Graph& graph, const std::vector<Index>& order) {
             L[low].push_back(high);
         }
     std::vector<std::vector<std::int32_t>> children(n);
-    std::vector<std::int32_t> seen(n, -1);
+    ColumnUnion column(n);
     for (std::int32_t j = 0; j < n; ++j) {
-        std::vector<std::int32_t> column;
-        const auto visit = [&](std::int32_t i) {
-            if (i > j && seen[i] != j) {
-                seen[i] = j;
-                column.push_back(i);
-            }
-        };
-        for (const std::int32_t i : L[j]) visit(i);
-        for (const std::int32_t child : children[j])
-            for (const std::int32_t i : L[child]) visit(i);
-        std::sort(column.begin(), column.end());
-        if (!column.empty()) children[column.front()].push_back(j);
-        L[j] = std::move(column);
+        column.open(j);
+        column.add(L[j]);
+        for (const std::int32_t child : children[j]) column.add(L[child]);
+        L[j] = column.rows();
+        std::sort(L[j].begin(), L[j].end());
+        if (!L[j].empty()) children[L[j].front()].push_back(j);
     }
     return L;
 }

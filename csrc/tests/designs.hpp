@@ -1,8 +1,10 @@
 // Simulated data sets for the C++ tests: a design owns its columns and lends them as Rows.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "pymixed/problem.hpp"
@@ -13,8 +15,7 @@ using pymixed::Index;
 using pymixed::Matrix;
 using pymixed::Vector;
 
-/// Standard normal deviates that are the same everywhere (Marsaglia's polar method; the library's distributions are
-/// left to its author).
+/// Standard normal deviates by Marsaglia's polar method; those of <random> differ from library to library.
 class Normal {
    public:
     explicit Normal(unsigned seed) : bits_(seed) {}
@@ -76,9 +77,10 @@ inline Design simulate(Index n, Index p, const std::vector<std::pair<Index, Inde
     for (Index j = 0; j < p; ++j) out.y += (1.0 + 0.1 * static_cast<double>(j)) * out.X.col(j);
     for (const auto& [levels, n_cols] : factors) {
         std::vector<std::int32_t> code(n);
-        for (Index i = 0; i < n; ++i)
-            code[i] = static_cast<std::int32_t>(out.codes.empty() || i < levels ? i % levels
-                                                                               : static_cast<Index>(normal.uniform() * levels));
+        for (Index i = 0; i < n; ++i) {
+            const bool in_turn = out.codes.empty() || i < levels;
+            code[i] = static_cast<std::int32_t>(in_turn ? i % levels : static_cast<Index>(normal.uniform() * levels));
+        }
         out.terms.push_back({static_cast<Index>(out.n_levels.size()), n_cols, pymixed::Structure::Unstructured});
         out.n_levels.push_back(levels);
         for (Index j = 0; j < n_cols; ++j) {
@@ -95,6 +97,12 @@ inline Design simulate(Index n, Index p, const std::vector<std::pair<Index, Inde
         out.codes.push_back(std::move(code));
     }
     return out;
+}
+
+/// Largest difference of two arrays relative to the largest entry of the second (if that is not zero); a NaN stays.
+inline double difference(const Matrix& a, const Matrix& b) {
+    const double size = b.cwiseAbs().maxCoeff<Eigen::PropagateNaN>();
+    return (a - b).cwiseAbs().maxCoeff<Eigen::PropagateNaN>() / (size == 0.0 ? 1.0 : size);
 }
 
 /// A theta inside the parameter space, different for every `seed`.

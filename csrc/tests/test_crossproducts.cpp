@@ -8,6 +8,7 @@ namespace {
 
 using namespace pymixed;
 using designs::Design;
+using designs::difference;
 
 /// The columns of the internal factor f of one level each, side by side: n x q_f, as Z is written in the books.
 Matrix dense_Z(const Design& design, const RandomEffects::Factor& factor) {
@@ -31,12 +32,6 @@ RandomBasis plain_random_basis(const Design& design) {
     std::vector<bool> constant;
     for (const Vector& z : design.Z) constant.push_back(z.size() == 0);
     return {design.layout(), Vector::Zero(count), Vector::Ones(count), constant};
-}
-
-/// Largest difference, relative to the largest entry.
-double difference(const Matrix& a, const Matrix& b) {
-    const double size = b.cwiseAbs().maxCoeff();
-    return (a - b).cwiseAbs().maxCoeff() / (size > 0.0 ? size : 1.0);
 }
 
 Design crossed(bool weighted) {
@@ -108,12 +103,14 @@ TEST("sums against dense Z'WZ and Z'W[X y]") {
         for (std::size_t f = 0; f < factors.size(); ++f) {
             Z.push_back(dense_Z(design, factors[f]));
             const Index c = factors[f].n_cols, size = packed(c, 0);
-            CHECK(difference(ConstRowMatrixMap(products.factor(f).ZtXy.data(), factors[f].size(), 5), Z[f].transpose() * WXy) < 1e-13);
+            const ConstRowMatrixMap ZtXy(products.factor(f).ZtXy.data(), factors[f].size(), 5);
+            CHECK(difference(ZtXy, Z[f].transpose() * WXy) < 1e-13);
             const Matrix ZtZ = Z[f].transpose() * w.asDiagonal() * Z[f];
+            const auto& blocks = products.factor(f).ZtZ;
             for (Index g = 0; g < factors[f].n_levels; ++g)
                 for (Index i = 0; i < c; ++i)
                     for (Index j = 0; j <= i; ++j)
-                        CHECK(std::abs(products.factor(f).ZtZ[g * size + packed(i, j)] - ZtZ(g * c + i, g * c + j)) < 1e-12);
+                        CHECK(std::abs(blocks[g * size + packed(i, j)] - ZtZ(g * c + i, g * c + j)) < 1e-12);
         }
         CHECK(products.couplings().size() == 3);
         for (const CouplingProducts& coupling : products.couplings()) {
@@ -123,7 +120,8 @@ TEST("sums against dense Z'WZ and Z'W[X y]") {
             for (Index g = 0; g < factors[coupling.a].n_levels; ++g)
                 for (Index k = coupling.start[g]; k < coupling.start[g + 1]; ++k) {
                     CHECK(k == coupling.start[g] || coupling.level[k - 1] < coupling.level[k]);
-                    rebuilt.block(g * ca, coupling.level[k] * cb, ca, cb) = ConstRowMatrixMap(coupling.block.data() + k * ca * cb, ca, cb);
+                    const ConstRowMatrixMap block(coupling.block.data() + k * ca * cb, ca, cb);
+                    rebuilt.block(g * ca, coupling.level[k] * cb, ca, cb) = block;
                 }
             CHECK(difference(rebuilt, Z[coupling.a].transpose() * w.asDiagonal() * Z[coupling.b]) < 1e-13);
         }
@@ -136,7 +134,8 @@ TEST("the basis travels with the sums") {
     Matrix Xy(design.n(), 5);
     Xy << design.X, design.y;
     const Matrix U = products.fixed_basis().U();
-    CHECK(difference(U.transpose() * products.XytXy() * U, Xy.transpose() * design.weights.asDiagonal() * Xy) < 1e-13);
+    const Matrix plain = Xy.transpose() * design.weights.asDiagonal() * Xy;
+    CHECK(difference(U.transpose() * products.XytXy() * U, plain) < 1e-13);
 }
 
 TEST("merged equals unmerged") {
@@ -148,7 +147,7 @@ TEST("merged equals unmerged") {
 TEST("merged equals unmerged far from zero and with a drift from chunk to chunk") {
     Design design = crossed(false);
     for (Index i = 0; i < design.n(); ++i) {
-        const double drift = static_cast<double>(i);  // the first chunk's mean is many standard deviations from the last's
+        const double drift = static_cast<double>(i);  // chunks' means are many standard deviations apart
         design.X(i, 1) += 1e6 + drift;
         design.Z[1][i] += 1e6 + drift;
         design.y[i] += 1e6 + drift;
@@ -170,7 +169,8 @@ TEST("columns that depend on others are dropped") {
     const Vector theta = natural_theta(independent);
     const Outcome without = outcome(independent, theta);
     Matrix X(design.n(), 6);
-    X << design.X.leftCols(2), 2.0 * design.X.col(1) - 3.0 * design.X.col(0), design.X.rightCols(2), design.X.col(3) + design.X.col(2);
+    X << design.X.leftCols(2), 2.0 * design.X.col(1) - 3.0 * design.X.col(0), design.X.rightCols(2),
+        design.X.col(3) + design.X.col(2);
     design.X = X;
     const CrossProducts products(design.layout(), design.rows());
     const Problem problem(std::make_shared<const CrossProducts>(products));
@@ -182,8 +182,7 @@ TEST("columns that depend on others are dropped") {
     for (Index j = 0; j < 4; ++j) CHECK_CLOSE(with.beta[j], without.beta[j], 1e-10);
 }
 
-TEST("integer weights equal repeated rows but for the constant") {
-    // n rows of weight w have n residual variances, repeats have sum w: the sums themselves are the same
+TEST("integer weights give the sums of repeated rows") {
     Design weighted = designs::simulate(120, 2, {{9, 2}, {5, 1}}, 8), repeated = weighted;
     weighted.weights.resize(120);
     std::vector<Index> from;
@@ -201,10 +200,11 @@ TEST("integer weights equal repeated rows but for the constant") {
     }
     const FixedBasis fixed = FixedBasis::from_rows(weighted.rows());
     const RandomBasis random = RandomBasis::from_rows(weighted.layout(), weighted.rows());
-    const CrossProducts a(weighted.layout(), fixed, random, weighted.rows()), b(repeated.layout(), fixed, random, repeated.rows());
+    const CrossProducts a(weighted.layout(), fixed, random, weighted.rows());
+    const CrossProducts b(repeated.layout(), fixed, random, repeated.rows());
+    const auto as_vector = [](const std::vector<double>& v) { return Eigen::Map<const Vector>(v.data(), v.size()); };
     CHECK(difference(a.XytXy(), b.XytXy()) < 1e-13);
     for (Index f = 0; f < 2; ++f) {
-        const auto as_vector = [](const std::vector<double>& v) { return Vector(Eigen::Map<const Vector>(v.data(), v.size())); };
         CHECK(difference(as_vector(a.factor(f).ZtZ), as_vector(b.factor(f).ZtZ)) < 1e-13);
         CHECK(difference(as_vector(a.factor(f).ZtXy), as_vector(b.factor(f).ZtXy)) < 1e-13);
     }
