@@ -47,7 +47,8 @@ class BuildExt(build_ext):
     def build_extensions(self) -> None:
         unix = self.compiler.compiler_type == "unix"
         for extension in self.extensions:
-            extension.extra_compile_args += ["-O3"] if unix else ["/O2"]
+            extension.extra_compile_args += ["-O3", "-pthread"] if unix else ["/O2"]
+            extension.extra_link_args += ["-pthread"] if unix else []
         # On other machines, and in macOS's universal builds, those files compile to an empty fallback.
         if unix and sysconfig.get_platform().endswith("x86_64"):
             compile_one = self.compiler._compile

@@ -163,7 +163,8 @@ def test_weights_equal_scaled_rows(model: ArrayModel, seed: int) -> None:
     # the internal coordinates differ, and so may the local minimum that is found: each is one of both criteria
     for theta in (a.theta, b.theta):
         same_criterion(a, theta, b, theta, np.log(w).sum())
-    assert a.converged and b.converged
+    assert a.converged
+    assert b.converged
     if np.abs(a.theta - b.theta).max() < 1e-3:
         close(b.coefficients / a.se, a.coefficients / a.se, ESTIMATE)
         close(b.residual_std / a.residual_std, 1, ESTIMATE)

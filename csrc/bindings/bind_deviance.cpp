@@ -10,7 +10,7 @@ namespace {
 
 /// A criterion with its problem and a lock: Python threads may share one.
 class SharedDeviance {
-   public:
+ public:
     SharedDeviance(std::shared_ptr<Problem> problem, bool reml, int n_threads)
         : problem_(std::move(problem)), deviance_(*problem_, reml, n_threads) {}
 
@@ -30,7 +30,7 @@ class SharedDeviance {
     }
     const Problem& problem() const { return *problem_; }
 
-   private:
+ private:
     std::shared_ptr<Problem> problem_;
     std::mutex mutex_;
     Deviance deviance_;
@@ -47,7 +47,8 @@ py::tuple by_factor(const Problem& problem, std::vector<std::vector<double>>&& v
     py::tuple out(values.size());
     for (const auto& factor : problem.layout().factors()) {
         std::vector<py::ssize_t> shape{factor.n_levels, factor.n_cols};
-        if (square) shape.push_back(factor.n_cols);
+        if (square)
+            shape.push_back(factor.n_cols);
         out[factor.user_position] = take(std::move(values[factor.user_position]), shape);
     }
     return out;
@@ -71,7 +72,8 @@ struct Estimates {
           curvature(deviance.curvature()) {}
 
     py::tuple to_python(const Problem& problem) && {
-        return py::make_tuple(beta, unscaled_covariance, pwrss, by_factor(problem, std::move(modes), false), gradient, curvature);
+        return py::make_tuple(beta, unscaled_covariance, pwrss, by_factor(problem, std::move(modes), false), gradient,
+                              curvature);
     }
 };
 
@@ -96,7 +98,8 @@ void bind_deviance(py::module_& module) {
                 FitOptions options;
                 options.newton.tolerance = tolerance;
                 options.newton.max_evaluations = max_evaluations;
-                if (start) options.start = *start;
+                if (start)
+                    options.start = *start;
                 options.newton.interrupted = [] {
                     const py::gil_scoped_acquire acquire;  // Python's signal handlers run here: Ctrl-C
                     return PyErr_CheckSignals() != 0;
@@ -104,11 +107,14 @@ void bind_deviance(py::module_& module) {
                 std::optional<Estimates> estimates;
                 const FitResult result = self.run([&](Deviance& deviance) {
                     FitResult found = fit(deviance, options);
-                    if (found.status != Status::NotPositiveDefinite) estimates.emplace(deviance);
+                    if (found.status != Status::NotPositiveDefinite)
+                        estimates.emplace(deviance);
                     return found;
                 });
-                if (result.status == Status::Interrupted) throw py::error_already_set();
-                const py::object values = estimates ? std::move(*estimates).to_python(self.problem()) : py::object(py::none());
+                if (result.status == Status::Interrupted)
+                    throw py::error_already_set();
+                const py::object values =
+                    estimates ? std::move(*estimates).to_python(self.problem()) : py::object(py::none());
                 return py::make_tuple(result, values);
             },
             py::arg("start"), py::arg("tolerance"), py::arg("max_evaluations"))

@@ -7,7 +7,8 @@ using namespace pymixed;
 
 namespace {
 
-RandomEffects make_layout(const std::vector<Index>& n_levels, const std::vector<std::tuple<Index, Index, std::string>>& terms) {
+RandomEffects make_layout(const std::vector<Index>& n_levels,
+                          const std::vector<std::tuple<Index, Index, std::string>>& terms) {
     std::vector<TermSpec> specs;
     for (const auto& [factor, n_cols, structure] : terms) {
         if (structure != "us" && structure != "diag")
@@ -19,7 +20,8 @@ RandomEffects make_layout(const std::vector<Index>& n_levels, const std::vector<
 
 Method parse_method(const std::string& name) {
     for (const Method method : {Method::Automatic, Method::Single, Method::Dense, Method::Sparse})
-        if (name == to_string(method)) return method;
+        if (name == to_string(method))
+            return method;
     throw std::invalid_argument("method: expected 'auto', 'single', 'dense' or 'sparse', got '" + name + "'");
 }
 
@@ -27,7 +29,8 @@ Method parse_method(const std::string& name) {
 
 void bind_problem(py::module_& module) {
     py::class_<CrossProducts, std::shared_ptr<CrossProducts>>(module, "CrossProducts")
-        .def(py::init([](const Array& y, const Array& X, const std::vector<Codes>& codes, const std::vector<Index>& n_levels,
+        .def(py::init([](const Array& y, const Array& X, const std::vector<Codes>& codes,
+                         const std::vector<Index>& n_levels,
                          const std::vector<std::tuple<Index, Index, std::string>>& terms,
                          const std::vector<std::optional<Array>>& columns, const std::optional<Array>& weights,
                          const std::optional<Array>& offset) {
@@ -43,11 +46,12 @@ void bind_problem(py::module_& module) {
         .def("merge", &CrossProducts::merge, py::arg("other"), py::call_guard<py::gil_scoped_release>());
 
     py::class_<Problem, std::shared_ptr<Problem>>(module, "Problem")
-        .def(py::init([](const std::shared_ptr<CrossProducts>& products, const std::string& method, double memory_limit) {
-                 const Method chosen = parse_method(method);
-                 py::gil_scoped_release release;  // Python objects are not touched
-                 return std::make_shared<Problem>(products, chosen, memory_limit);
-             }),
+        .def(py::init(
+                 [](const std::shared_ptr<CrossProducts>& products, const std::string& method, double memory_limit) {
+                     const Method chosen = parse_method(method);
+                     py::gil_scoped_release release;  // Python objects are not touched
+                     return std::make_shared<Problem>(products, chosen, memory_limit);
+                 }),
              py::arg("products"), py::arg("method"), py::arg("memory_limit"))
         .def_property_readonly("n", &Problem::n)
         .def_property_readonly("p", &Problem::p)

@@ -14,13 +14,15 @@ namespace {
 std::vector<Index> sample_rows(Index n, Index most) {
     const Index m = std::min(n, most), step = n / std::max<Index>(m, 1);
     std::vector<Index> rows(m);
-    for (Index i = 0; i < m; ++i) rows[i] = i * step + (i * 7919) % step;
+    for (Index i = 0; i < m; ++i)
+        rows[i] = i * step + (i * 7919) % step;
     return rows;
 }
 
 bool is_all_ones(const ColumnView& column, Index n) {
     for (Index i = 0; i < n; ++i)
-        if (column[i] != 1.0) return false;
+        if (column[i] != 1.0)
+            return false;
     return true;
 }
 
@@ -34,23 +36,28 @@ RandomBasis RandomBasis::from_rows(const RandomEffects& layout, const Rows& rows
     std::vector<bool> constant(count, false);
     for (Index j = 0; j < count; ++j) {
         constant[j] = rows.Z[j].is_constant();
-        if (constant[j]) continue;
-        for (Index i = 0; i < m; ++i) sample[i] = rows.Z[j][picked[i]];
+        if (constant[j])
+            continue;
+        for (Index i = 0; i < m; ++i)
+            sample[i] = rows.Z[j][picked[i]];
         shift[j] = sample.mean();
         const double sd = std::sqrt((sample.array() - shift[j]).square().mean());
         const double size = sample.cwiseAbs().maxCoeff();
-        if (size > 0.0) scale[j] = sd > 1e-12 * size ? sd : size;
+        if (size > 0.0)
+            scale[j] = sd > 1e-12 * size ? sd : size;
     }
     RandomBasis centred(layout, shift, scale, constant);
     for (Index j = 0; j < count; ++j)  // a column that no constant centres is scaled by its root mean square
-        if (!constant[j] && centred.shift(j) == 0.0) scale[j] = std::hypot(scale[j], shift[j]);
+        if (!constant[j] && centred.shift(j) == 0.0)
+            scale[j] = std::hypot(scale[j], shift[j]);
     return RandomBasis(layout, shift, scale, constant);
 }
 
 Matrix FixedBasis::U() const {
     Matrix U = Matrix::Zero(p() + 1, p() + 1);
     U.topLeftCorner(p(), p()) = R;
-    if (intercept >= 0) U.topLeftCorner(p(), p()) += R.col(intercept) * shift.transpose();
+    if (intercept >= 0)
+        U.topLeftCorner(p(), p()) += R.col(intercept) * shift.transpose();
     U.topRightCorner(p(), 1) = gamma;
     U(p(), p()) = y_scale;
     return U;
@@ -64,7 +71,8 @@ FixedBasis FixedBasis::from_rows(const Rows& rows) {
     FixedBasis basis;
     basis.shift = Vector::Zero(p);
     for (Index j = 0; j < p && basis.intercept < 0; ++j)
-        if (rows.X[j].is_constant() || is_all_ones(rows.X[j], rows.n)) basis.intercept = j;
+        if (rows.X[j].is_constant() || is_all_ones(rows.X[j], rows.n))
+            basis.intercept = j;
 
     // modified Gram-Schmidt on the sample: raw = Q R with columns of unit root mean square
     Matrix Q(m, p);
@@ -73,13 +81,15 @@ FixedBasis FixedBasis::from_rows(const Rows& rows) {
     double smallest_angle = 1.0;
     for (Index j = 0; j < p; ++j) {
         auto q = Q.col(j);
-        for (Index i = 0; i < m; ++i) q[i] = rows.X[j][picked[i]];
+        for (Index i = 0; i < m; ++i)
+            q[i] = rows.X[j][picked[i]];
         if (basis.intercept >= 0 && j != basis.intercept) {
             basis.shift[j] = q.mean();
             q.array() -= basis.shift[j];
         }
         size[j] = q.norm() / root_m;
-        if (size[j] <= 1e-12 * std::abs(basis.shift[j])) size[j] = basis.shift[j] == 0.0 ? 1.0 : std::abs(basis.shift[j]);
+        if (size[j] <= 1e-12 * std::abs(basis.shift[j]))
+            size[j] = basis.shift[j] == 0.0 ? 1.0 : std::abs(basis.shift[j]);
         for (Index k = 0; k < j; ++k) {
             basis.R(k, j) = Q.col(k).dot(q) / m;
             q -= basis.R(k, j) * Q.col(k);

@@ -7,13 +7,16 @@ namespace pymixed {
 std::vector<std::int32_t> sort_by_level(const std::vector<std::int32_t>& order, const std::int32_t* codes, Index n,
                                         Index n_levels) {
     std::vector<Index> next(n_levels + 1, 0);
-    for (Index i = 0; i < n; ++i) ++next[codes[i] + 1];
+    for (Index i = 0; i < n; ++i)
+        ++next[codes[i] + 1];
     std::partial_sum(next.begin(), next.end(), next.begin());
     std::vector<std::int32_t> sorted(n);
     if (order.empty())
-        for (Index i = 0; i < n; ++i) sorted[next[codes[i]]++] = static_cast<std::int32_t>(i);
+        for (Index i = 0; i < n; ++i)
+            sorted[next[codes[i]]++] = static_cast<std::int32_t>(i);
     else
-        for (const std::int32_t row : order) sorted[next[codes[row]]++] = row;
+        for (const std::int32_t row : order)
+            sorted[next[codes[row]]++] = row;
     return sorted;
 }
 
@@ -43,7 +46,8 @@ CouplingProducts couple(const Rows& rows, const RandomEffects& layout, const Ran
         const ColumnView& z = rows.Z[column];
         return z.is_constant() ? 1.0 : (z[row] - basis.shift(column)) / basis.scale(column);
     };
-    const bool counts = ca == 1 && cb == 1 && rows.Z[left.columns[0]].is_constant() && rows.Z[right.columns[0]].is_constant();
+    const bool counts =
+        ca == 1 && cb == 1 && rows.Z[left.columns[0]].is_constant() && rows.Z[right.columns[0]].is_constant();
     std::vector<double> z_b(cb);
     last_a = last_b = -1;
     for (const std::int32_t row : order) {
@@ -60,10 +64,12 @@ CouplingProducts couple(const Rows& rows, const RandomEffects& layout, const Ran
             continue;
         }
         double* block = out.block.data() + out.block.size() - ca * cb;
-        for (Index j = 0; j < cb; ++j) z_b[j] = w * value(right.columns[j], row);
+        for (Index j = 0; j < cb; ++j)
+            z_b[j] = w * value(right.columns[j], row);
         for (Index i = 0; i < ca; ++i) {
             const double z_a = value(left.columns[i], row);
-            for (Index j = 0; j < cb; ++j) *block++ += z_a * z_b[j];
+            for (Index j = 0; j < cb; ++j)
+                *block++ += z_a * z_b[j];
         }
     }
     std::partial_sum(out.start.begin(), out.start.end(), out.start.begin());
@@ -76,8 +82,9 @@ CouplingProducts merged(const CouplingProducts& left, const CouplingProducts& ri
     out.b = left.b;
     out.start.push_back(0);
     const std::size_t cells = std::max(left.level.size(), right.level.size());
-    const std::size_t size = cells == 0 ? 0 : (left.level.empty() ? right.block.size() / right.level.size()
-                                                                  : left.block.size() / left.level.size());
+    const std::size_t size = cells == 0 ? 0
+                                        : (left.level.empty() ? right.block.size() / right.level.size()
+                                                              : left.block.size() / left.level.size());
     out.level.reserve(cells);
     out.block.reserve(cells * size);
     const auto append = [&](const CouplingProducts& from, Index i) {
@@ -94,7 +101,8 @@ CouplingProducts merged(const CouplingProducts& left, const CouplingProducts& ri
             } else {
                 append(left, i++);
                 double* sum = out.block.data() + out.block.size() - size;
-                for (std::size_t k = 0; k < size; ++k) sum[k] += right.block[j * size + k];
+                for (std::size_t k = 0; k < size; ++k)
+                    sum[k] += right.block[j * size + k];
                 ++j;
             }
         }

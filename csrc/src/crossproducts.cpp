@@ -14,8 +14,8 @@ namespace pymixed {
 
 namespace {
 
-constexpr Index chunk_rows = 256;      // rows that are packed at a time: the buffers stay in the first-level cache
-constexpr Index chunks_per_block = 64; // chunk sums that are added up before they join the total
+constexpr Index chunk_rows = 256;       // rows that are packed at a time: the buffers stay in the first-level cache
+constexpr Index chunks_per_block = 64;  // chunk sums that are added up before they join the total
 
 }  // namespace
 
@@ -52,7 +52,7 @@ namespace {
 
 /// Transforms chunks of rows to the basis: V = [X~ y~], row-major.
 class RowPacker {
-   public:
+ public:
     RowPacker(const Rows& rows, const FixedBasis& basis)
         : rows_(rows), basis_(basis), raw_(chunk_rows, basis.p()), V_(chunk_rows, basis.p() + 1) {}
 
@@ -67,16 +67,19 @@ class RowPacker {
                 const double shift = basis_.shift[j];
                 const double* data = x.data + first * x.stride;
                 if (x.stride == 1)
-                    for (Index i = 0; i < m; ++i) out[i] = data[i] - shift;
+                    for (Index i = 0; i < m; ++i)
+                        out[i] = data[i] - shift;
                 else
-                    for (Index i = 0; i < m; ++i) out[i] = data[i * x.stride] - shift;
+                    for (Index i = 0; i < m; ++i)
+                        out[i] = data[i * x.stride] - shift;
             }
         }
         if (basis_.diagonal) {
             for (Index j = 0; j < p; ++j) {
                 const double factor = basis_.R_inverse(j, j);
                 const double* in = raw_.col(j).data();
-                for (Index i = 0; i < m; ++i) V_(i, j) = in[i] * factor;
+                for (Index i = 0; i < m; ++i)
+                    V_(i, j) = in[i] * factor;
             }
         } else {
             V_.topLeftCorner(m, p).noalias() = raw_.topRows(m) * basis_.R_inverse;
@@ -84,14 +87,16 @@ class RowPacker {
         const double inverse_scale = 1.0 / basis_.y_scale;
         for (Index i = 0; i < m; ++i) {
             double y = rows_.y[first + i];
-            if (rows_.offset != nullptr) y -= rows_.offset[first + i];
-            for (Index j = 0; j < p; ++j) y -= V_(i, j) * basis_.gamma[j];
+            if (rows_.offset != nullptr)
+                y -= rows_.offset[first + i];
+            for (Index j = 0; j < p; ++j)
+                y -= V_(i, j) * basis_.gamma[j];
             V_(i, p) = y * inverse_scale;
         }
         return V_;
     }
 
-   private:
+ private:
     const Rows& rows_;
     const FixedBasis& basis_;
     Matrix raw_;
@@ -106,14 +111,16 @@ void CrossProducts::add_blocks(const Rows& rows) {
     RowPacker packer(rows, fixed_);
     RowMatrix WV(chunk_rows, P);
     std::vector<std::vector<double>> z(layout_.n_columns());
-    for (auto& column : z) column.resize(chunk_rows, 1.0);
+    for (auto& column : z)
+        column.resize(chunk_rows, 1.0);
     Matrix block = Matrix::Zero(P, P);
 
     for (Index first = 0, chunk = 1; first < n_; first += chunk_rows, ++chunk) {
         const Index m = std::min(chunk_rows, n_ - first);
         const RowMatrix& V = packer.pack(first, m);
         if (weighted)
-            for (Index i = 0; i < m; ++i) WV.row(i) = rows.weights[first + i] * V.row(i);
+            for (Index i = 0; i < m; ++i)
+                WV.row(i) = rows.weights[first + i] * V.row(i);
         const RowMatrix& weighted_V = weighted ? WV : V;
         block.noalias() += V.topRows(m).transpose() * weighted_V.topRows(m);
         if (chunk % chunks_per_block == 0 || first + m == n_) {
@@ -121,7 +128,8 @@ void CrossProducts::add_blocks(const Rows& rows) {
             block.setZero();
         }
         if (weighted)
-            for (Index i = 0; i < m; ++i) sum_log_weights_ += std::log(rows.weights[first + i]);
+            for (Index i = 0; i < m; ++i)
+                sum_log_weights_ += std::log(rows.weights[first + i]);
 
         for (std::size_t f = 0; f < factors_.size(); ++f) {
             const auto& factor = layout_.factors()[f];
@@ -134,14 +142,17 @@ void CrossProducts::add_blocks(const Rows& rows) {
                     ZtZ[codes[i]] += weighted ? rows.weights[first + i] : 1.0;
                     double* sum = ZtXy + codes[i] * P;
                     const double* v = weighted_V.data() + i * P;
-                    for (Index k = 0; k < P; ++k) sum[k] += v[k];
+                    for (Index k = 0; k < P; ++k)
+                        sum[k] += v[k];
                 }
                 continue;
             }
             for (Index j : factor.columns) {
-                if (rows.Z[j].is_constant()) continue;
+                if (rows.Z[j].is_constant())
+                    continue;
                 const double shift = random_.shift(j), inverse_scale = 1.0 / random_.scale(j);
-                for (Index i = 0; i < m; ++i) z[j][i] = (rows.Z[j][first + i] - shift) * inverse_scale;
+                for (Index i = 0; i < m; ++i)
+                    z[j][i] = (rows.Z[j][first + i] - shift) * inverse_scale;
             }
             for (Index i = 0; i < m; ++i) {
                 const double w = weighted ? rows.weights[first + i] : 1.0;
@@ -150,8 +161,10 @@ void CrossProducts::add_blocks(const Rows& rows) {
                 double* sum = ZtXy + codes[i] * c * P;
                 for (Index a = 0; a < c; ++a, sum += P) {
                     const double za = z[factor.columns[a]][i];
-                    for (Index b = 0; b <= a; ++b) *squares++ += w * za * z[factor.columns[b]][i];
-                    for (Index k = 0; k < P; ++k) sum[k] += za * v[k];
+                    for (Index b = 0; b <= a; ++b)
+                        *squares++ += w * za * z[factor.columns[b]][i];
+                    for (Index k = 0; k < P; ++k)
+                        sum[k] += za * v[k];
                 }
             }
         }
@@ -161,12 +174,15 @@ void CrossProducts::add_blocks(const Rows& rows) {
 void CrossProducts::add_couplings(const Rows& rows) {
     const auto& factors = layout_.factors();
     const Index count = static_cast<Index>(factors.size());
-    if (count < 2) return;
+    if (count < 2)
+        return;
     for (Index b = 1; b < count; ++b) {
-        const std::vector<std::int32_t> by_b = sort_by_level({}, rows.codes[factors[b].user_position], n_, factors[b].n_levels);
+        const std::vector<std::int32_t> by_b =
+            sort_by_level({}, rows.codes[factors[b].user_position], n_, factors[b].n_levels);
         for (Index a = 0; a < b; ++a)
-            couplings_.push_back(couple(rows, layout_, random_, a, b,
-                                        sort_by_level(by_b, rows.codes[factors[a].user_position], n_, factors[a].n_levels)));
+            couplings_.push_back(
+                couple(rows, layout_, random_, a, b,
+                       sort_by_level(by_b, rows.codes[factors[a].user_position], n_, factors[a].n_levels)));
     }
 }
 
@@ -189,7 +205,8 @@ void CrossProducts::merge(const CrossProducts& other) {
         add(factors_[f].ZtZ, addend.factors_[f].ZtZ);
         add(factors_[f].ZtXy, addend.factors_[f].ZtXy);
     }
-    for (std::size_t i = 0; i < couplings_.size(); ++i) couplings_[i] = merged(couplings_[i], addend.couplings_[i]);
+    for (std::size_t i = 0; i < couplings_.size(); ++i)
+        couplings_[i] = merged(couplings_[i], addend.couplings_[i]);
 }
 
 CrossProducts CrossProducts::with_columns(const std::vector<Index>& columns) const {
@@ -199,7 +216,8 @@ CrossProducts CrossProducts::with_columns(const std::vector<Index>& columns) con
     basis.R = Matrix::Identity(kept, kept);
     basis.y_scale = fixed_.y_scale;
     for (Index j = 0; j < kept; ++j)
-        if (columns[j] == fixed_.intercept) basis.intercept = j;
+        if (columns[j] == fixed_.intercept)
+            basis.intercept = j;
     for (Index j = 0; j < kept; ++j) {
         basis.shift[j] = basis.intercept >= 0 ? fixed_.shift[columns[j]] : 0.0;
         basis.R(j, j) = fixed_.R(columns[j], columns[j]);
@@ -207,7 +225,8 @@ CrossProducts CrossProducts::with_columns(const std::vector<Index>& columns) con
     basis.R_inverse = basis.R.inverse();
     basis.gamma = Vector::Zero(kept);
     Matrix select = Matrix::Zero(p() + 1, kept + 1);
-    for (Index j = 0; j < kept; ++j) select(columns[j], j) = 1.0;
+    for (Index j = 0; j < kept; ++j)
+        select(columns[j], j) = 1.0;
     select(p(), kept) = 1.0;
     const Matrix U = fixed_.U();
     // X~ gamma, the part of y that was taken out, in the columns that are kept (they span the others)
@@ -235,7 +254,8 @@ void CrossProducts::change_fixed_basis(const Matrix& M, FixedBasis basis) {
 
 /// Z~_new = Z~_old C_old C_new^-1 within each level.
 void CrossProducts::change_random_basis(const RandomBasis& basis) {
-    if (basis == random_) return;
+    if (basis == random_)
+        return;
     const Index P = p() + 1;
     std::vector<Matrix> change;
     for (std::size_t f = 0; f < factors_.size(); ++f) {
@@ -247,10 +267,12 @@ void CrossProducts::change_random_basis(const RandomBasis& basis) {
         for (Index g = 0; g < factor.n_levels; ++g) {
             double* sums = factors_[f].ZtZ.data() + g * packed(c, 0);
             for (Index i = 0; i < c; ++i)
-                for (Index j = 0; j <= i; ++j) square(i, j) = square(j, i) = sums[packed(i, j)];
+                for (Index j = 0; j <= i; ++j)
+                    square(i, j) = square(j, i) = sums[packed(i, j)];
             square = (M.transpose() * square * M).eval();
             for (Index i = 0; i < c; ++i)
-                for (Index j = 0; j <= i; ++j) sums[packed(i, j)] = square(i, j);
+                for (Index j = 0; j <= i; ++j)
+                    sums[packed(i, j)] = square(i, j);
             RowMatrixMap B(factors_[f].ZtXy.data() + g * c * P, c, P);
             B = (M.transpose() * B).eval();
         }

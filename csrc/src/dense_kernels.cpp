@@ -1,5 +1,6 @@
 #include "dense_kernels.hpp"
 
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -12,17 +13,28 @@ namespace {
 
 namespace detail {
 const DenseKernels& dense_kernels_baseline() {
-    static const DenseKernels kernels{multiply_add,           cholesky,           inverse_from_cholesky, solve_lower,
-                                      solve_lower_transposed, multiply_symmetric, "baseline"};
+    static const DenseKernels kernels{
+        multiply_add,       cholesky,  inverse_from_cholesky, solve_lower, solve_lower_transposed,
+        multiply_symmetric, "baseline"};
     return kernels;
 }
 }  // namespace detail
 
 void run_parallel(int n, void (*task)(int, void*), void* data) {
     std::vector<std::thread> others;
-    for (int i = 1; i < n; ++i) others.emplace_back(task, i, data);
+    others.reserve(n);
+    int started = 1;
+    try {
+        for (; started < n; ++started)
+            others.emplace_back(task, started, data);
+    } catch (const std::system_error&) {
+        // no more threads to be had: the rest is done here
+    }
     task(0, data);
-    for (std::thread& other : others) other.join();
+    for (int i = started; i < n; ++i)
+        task(i, data);
+    for (std::thread& other : others)
+        other.join();
 }
 
 std::size_t dense_workspace_size(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) {
@@ -35,7 +47,8 @@ std::size_t dense_workspace_size(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdif
 const DenseKernels& dense_kernels() {
 #if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
     static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (avx2 && detail::dense_kernels_avx2() != nullptr) return *detail::dense_kernels_avx2();
+    if (avx2 && detail::dense_kernels_avx2() != nullptr)
+        return *detail::dense_kernels_avx2();
 #endif
     return detail::dense_kernels_baseline();
 }

@@ -15,7 +15,8 @@ std::size_t dense_workspace_size(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdif
 
 /// Scratch memory of a call and the threads that share it, `per_thread` doubles each.
 struct KernelWork {
-    KernelWork(double* memory, std::size_t per_thread = 0, int n_threads = 1)  // NOLINT: a pointer is work for one thread
+    KernelWork(double* memory, std::size_t per_thread = 0,
+               int n_threads = 1)  // NOLINT: a pointer is work for one thread
         : memory(memory), per_thread(per_thread), n_threads(n_threads) {}
     double* memory;
     std::size_t per_thread;
@@ -33,15 +34,17 @@ struct Operand {
 
 struct DenseKernels {
     /// C (m x n) += sign A B, A m x k, B k x n; with `lower` only the entries on and below the diagonal of C.
-    void (*multiply_add)(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, double sign, Operand A, Operand B, double* C,
-                         std::ptrdiff_t ldc, bool lower, KernelWork work);
+    void (*multiply_add)(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, double sign, Operand A, Operand B,
+                         double* C, std::ptrdiff_t ldc, bool lower, KernelWork work);
     /// A = L L' in the lower triangle; false where a pivot is not positive. The strict upper triangle is not touched.
     bool (*cholesky)(std::ptrdiff_t n, double* A, std::ptrdiff_t lda, KernelWork work);
     /// From L in the lower triangle to the lower triangle of (L L')^-1.
     void (*inverse_from_cholesky)(std::ptrdiff_t n, double* A, std::ptrdiff_t lda, KernelWork work);
     /// B <- L^-1 B and B <- L^-T B, B n x m column-major.
-    void (*solve_lower)(std::ptrdiff_t n, std::ptrdiff_t m, const double* L, std::ptrdiff_t ldl, double* B, std::ptrdiff_t ldb);
-    void (*solve_lower_transposed)(std::ptrdiff_t n, std::ptrdiff_t m, const double* L, std::ptrdiff_t ldl, double* B, std::ptrdiff_t ldb);
+    void (*solve_lower)(std::ptrdiff_t n, std::ptrdiff_t m, const double* L, std::ptrdiff_t ldl, double* B,
+                        std::ptrdiff_t ldb);
+    void (*solve_lower_transposed)(std::ptrdiff_t n, std::ptrdiff_t m, const double* L, std::ptrdiff_t ldl, double* B,
+                                   std::ptrdiff_t ldb);
     /// C <- A B with A symmetric, given by its lower triangle; B and C n x m.
     void (*multiply_symmetric)(std::ptrdiff_t n, std::ptrdiff_t m, const double* A, std::ptrdiff_t lda, const double* B,
                                std::ptrdiff_t ldb, double* C, std::ptrdiff_t ldc);

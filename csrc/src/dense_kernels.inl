@@ -11,7 +11,9 @@ constexpr Size KC = 256;                            // depth of a packed block
 constexpr Size NC = 1020;                           // columns of a packed block of B, a multiple of NR
 constexpr Size base = 24;                           // order below which a recursion ends in plain loops
 
-inline Size smaller(Size a, Size b) { return a < b ? a : b; }
+inline Size smaller(Size a, Size b) {
+    return a < b ? a : b;
+}
 
 /// Where a recursion splits: a multiple of the micro-tile near one half.
 inline Size split(Size n) {
@@ -19,8 +21,12 @@ inline Size split(Size n) {
     return half < n ? half : n / 2;
 }
 
-inline Operand normal(const double* data, Size ld) { return {data, 1, ld}; }
-inline Operand transposed(const double* data, Size ld) { return {data, ld, 1}; }
+inline Operand normal(const double* data, Size ld) {
+    return {data, 1, ld};
+}
+inline Operand transposed(const double* data, Size ld) {
+    return {data, ld, 1};
+}
 
 /// `count` x k slice of an operand in slivers of `width`, padded with zeros: sliver after sliver, depth after depth.
 inline void pack(Size width, Size count, Size k, const double* data, Size along, Size depth, double* out) {
@@ -28,8 +34,10 @@ inline void pack(Size width, Size count, Size k, const double* data, Size along,
         const Size m = smaller(width, count - first);
         const double* from = data + first * along;
         for (Size l = 0; l < k; ++l, from += depth, out += width) {
-            for (Size i = 0; i < m; ++i) out[i] = from[i * along];
-            for (Size i = m; i < width; ++i) out[i] = 0.0;
+            for (Size i = 0; i < m; ++i)
+                out[i] = from[i * along];
+            for (Size i = m; i < width; ++i)
+                out[i] = 0.0;
         }
     }
 }
@@ -51,9 +59,10 @@ inline void micro_kernel(Size k, const double* A, const double* B, double* tile)
 }
 
 /// C (m x n) += sign A B, A m x k, B k x n; with `lower` only the entries (i, j) with i + shift >= j.
-void multiply_add_serial(Size m, Size n, Size k, double sign, Operand A, Operand B, double* C, Size ldc, bool lower, Size shift,
-                         double* work) {
-    if (m == 0 || n == 0 || k == 0) return;
+void multiply_add_serial(Size m, Size n, Size k, double sign, Operand A, Operand B, double* C, Size ldc, bool lower,
+                         Size shift, double* work) {
+    if (m == 0 || n == 0 || k == 0)
+        return;
     double* packed_A = work;
     double* packed_B = work + (smaller(m, MC) + MR - 1) / MR * MR * smaller(k, KC);
     double tile[MR * NR];
@@ -69,19 +78,23 @@ void multiply_add_serial(Size m, Size n, Size k, double sign, Operand A, Operand
                     for (Size i = 0; i < mc; i += MR) {
                         const Size row = ic + i, column = jc + j;
                         const Size rows = smaller(MR, m - row), columns = smaller(NR, n - column);
-                        if (lower && row + shift + rows <= column) continue;
+                        if (lower && row + shift + rows <= column)
+                            continue;
                         micro_kernel(kc, packed_A + i * kc, packed_B + j * kc, tile);
                         double* out = C + row + column * ldc;
                         if (lower && row + shift < column + columns - 1) {
                             for (Size c = 0; c < columns; ++c)
                                 for (Size r = 0; r < rows; ++r)
-                                    if (row + shift + r >= column + c) out[r + c * ldc] += sign * tile[r + c * MR];
+                                    if (row + shift + r >= column + c)
+                                        out[r + c * ldc] += sign * tile[r + c * MR];
                         } else if (rows == MR) {
                             for (Size c = 0; c < columns; ++c)
-                                for (Size r = 0; r < MR; ++r) out[r + c * ldc] += sign * tile[r + c * MR];
+                                for (Size r = 0; r < MR; ++r)
+                                    out[r + c * ldc] += sign * tile[r + c * MR];
                         } else {
                             for (Size c = 0; c < columns; ++c)
-                                for (Size r = 0; r < rows; ++r) out[r + c * ldc] += sign * tile[r + c * MR];
+                                for (Size r = 0; r < rows; ++r)
+                                    out[r + c * ldc] += sign * tile[r + c * MR];
                         }
                     }
                 }
@@ -109,15 +122,17 @@ struct Product {
         const Product& p = *static_cast<const Product*>(data);
         const Size first = p.first_row(thread), last = p.first_row(thread + 1);
         const Operand A{p.A.data + first * p.A.row, p.A.row, p.A.column};
-        multiply_add_serial(last - first, p.lower ? smaller(last, p.n) : p.n, p.k, p.sign, A, p.B, p.C + first, p.ldc, p.lower,
-                            first, p.work.memory + thread * p.work.per_thread);
+        multiply_add_serial(last - first, p.lower ? smaller(last, p.n) : p.n, p.k, p.sign, A, p.B, p.C + first, p.ldc,
+                            p.lower, first, p.work.memory + thread * p.work.per_thread);
     }
 };
 
 /// The same over the threads of `work`, by rows: every entry is summed in the same order for any number of threads.
-void multiply_add(Size m, Size n, Size k, double sign, Operand A, Operand B, double* C, Size ldc, bool lower, KernelWork work) {
+void multiply_add(Size m, Size n, Size k, double sign, Operand A, Operand B, double* C, Size ldc, bool lower,
+                  KernelWork work) {
     constexpr double worth_a_thread = 2e6;  // multiplications: about a tenth of a millisecond
-    if (work.n_threads == 1 || static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k) < worth_a_thread) {
+    if (work.n_threads == 1 ||
+        static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k) < worth_a_thread) {
         multiply_add_serial(m, n, k, sign, A, B, C, ldc, lower, 0, work.memory);
         return;
     }
@@ -136,10 +151,12 @@ void solve_right_transposed(Size m, Size n, const double* L, Size ldl, double* X
                 for (Size l = 0; l < j; ++l) {
                     const double factor = L[j + l * ldl];
                     const double* other = x + l * ldx;
-                    for (Size i = 0; i < rows; ++i) column[i] -= factor * other[i];
+                    for (Size i = 0; i < rows; ++i)
+                        column[i] -= factor * other[i];
                 }
                 const double inverse = 1.0 / L[j + j * ldl];
-                for (Size i = 0; i < rows; ++i) column[i] *= inverse;
+                for (Size i = 0; i < rows; ++i)
+                    column[i] *= inverse;
             }
         }
         return;
@@ -157,17 +174,21 @@ bool cholesky(Size n, double* A, Size lda, KernelWork work) {
             for (Size l = 0; l < j; ++l) {
                 const double factor = A[j + l * lda];
                 const double* other = A + l * lda;
-                for (Size i = j; i < n; ++i) column[i] -= factor * other[i];
+                for (Size i = j; i < n; ++i)
+                    column[i] -= factor * other[i];
             }
-            if (!(column[j] > 0.0)) return false;
+            if (!(column[j] > 0.0))
+                return false;
             const double root = __builtin_sqrt(column[j]), inverse = 1.0 / root;
             column[j] = root;
-            for (Size i = j + 1; i < n; ++i) column[i] *= inverse;
+            for (Size i = j + 1; i < n; ++i)
+                column[i] *= inverse;
         }
         return true;
     }
     const Size h = split(n);
-    if (!cholesky(h, A, lda, work)) return false;
+    if (!cholesky(h, A, lda, work))
+        return false;
     solve_right_transposed(n - h, h, A, lda, A + h, lda, work);
     multiply_add(n - h, n - h, h, -1.0, normal(A + h, lda), transposed(A + h, lda), A + h + h * lda, lda, true, work);
     return cholesky(n - h, A + h + h * lda, lda, work);
@@ -181,7 +202,8 @@ void multiply_lower(Size n, Size m, const double* M, Size ldm, double* X, Size l
             for (Size l = n - 1; l >= 0; --l) {
                 const double value = sign * x[l];
                 x[l] = M[l + l * ldm] * value;
-                for (Size i = l + 1; i < n; ++i) x[i] += M[i + l * ldm] * value;
+                for (Size i = l + 1; i < n; ++i)
+                    x[i] += M[i + l * ldm] * value;
             }
         }
         return;
@@ -199,7 +221,8 @@ void multiply_lower_transposed(Size n, Size m, const double* M, Size ldm, double
             double* x = X + j * ldx;
             for (Size i = 0; i < n; ++i) {
                 double sum = 0.0;
-                for (Size l = i; l < n; ++l) sum += M[l + i * ldm] * x[l];
+                for (Size l = i; l < n; ++l)
+                    sum += M[l + i * ldm] * x[l];
                 x[i] = sum;
             }
         }
@@ -220,11 +243,13 @@ void multiply_right_lower(Size m, Size n, const double* M, Size ldm, double* X, 
             for (Size j = 0; j < n; ++j) {
                 double* column = x + j * ldx;
                 const double diagonal = M[j + j * ldm];
-                for (Size i = 0; i < rows; ++i) column[i] *= diagonal;
+                for (Size i = 0; i < rows; ++i)
+                    column[i] *= diagonal;
                 for (Size l = j + 1; l < n; ++l) {
                     const double factor = M[l + j * ldm];
                     const double* other = x + l * ldx;
-                    for (Size i = 0; i < rows; ++i) column[i] += factor * other[i];
+                    for (Size i = 0; i < rows; ++i)
+                        column[i] += factor * other[i];
                 }
             }
         }
@@ -246,7 +271,8 @@ void invert_lower(Size n, double* L, Size ldl, KernelWork work) {
             for (Size l = n - 1; l > j; --l) {
                 const double value = -column[l] * inverse;
                 column[l] = L[l + l * ldl] * value;
-                for (Size i = l + 1; i < n; ++i) column[i] += L[i + l * ldl] * value;
+                for (Size i = l + 1; i < n; ++i)
+                    column[i] += L[i + l * ldl] * value;
             }
             column[j] = inverse;
         }
@@ -265,7 +291,8 @@ void lower_times_itself(Size n, double* M, Size ldm, KernelWork work) {
         for (Size j = 0; j < n; ++j)
             for (Size i = j; i < n; ++i) {
                 double sum = 0.0;
-                for (Size l = i; l < n; ++l) sum += M[l + i * ldm] * M[l + j * ldm];
+                for (Size l = i; l < n; ++l)
+                    sum += M[l + i * ldm] * M[l + j * ldm];
                 M[i + j * ldm] = sum;
             }
         return;
@@ -286,9 +313,14 @@ void inverse_from_cholesky(Size n, double* A, Size lda, KernelWork work) {
 template <class Step>
 inline void by_fours(Size m, Step step) {
     Size j = 0;
-    for (; j + 4 <= m; j += 4) step.template run<4>(j);
-    if (m - j >= 2) { step.template run<2>(j); j += 2; }
-    if (m - j == 1) step.template run<1>(j);
+    for (; j + 4 <= m; j += 4)
+        step.template run<4>(j);
+    if (m - j >= 2) {
+        step.template run<2>(j);
+        j += 2;
+    }
+    if (m - j == 1)
+        step.template run<1>(j);
 }
 
 struct ForwardSolve {
@@ -303,9 +335,11 @@ struct ForwardSolve {
         for (Size l = 0; l < n; ++l) {
             const double* column = L + l * ldl;
             double x[W];
-            for (int w = 0; w < W; ++w) x[w] = b[l + w * ldb] /= column[l];
             for (int w = 0; w < W; ++w)
-                for (Size i = l + 1; i < n; ++i) b[i + w * ldb] -= column[i] * x[w];
+                x[w] = b[l + w * ldb] /= column[l];
+            for (int w = 0; w < W; ++w)
+                for (Size i = l + 1; i < n; ++i)
+                    b[i + w * ldb] -= column[i] * x[w];
         }
     }
 };
@@ -327,8 +361,10 @@ struct BackwardSolve {
                 for (; i + VECTOR <= n; i += VECTOR)
                     sums += *reinterpret_cast<const Vec*>(column + i) * *reinterpret_cast<const Vec*>(b + i + w * ldb);
                 double sum = 0.0;
-                for (int v = 0; v < VECTOR; ++v) sum += sums[v];
-                for (; i < n; ++i) sum += column[i] * b[i + w * ldb];
+                for (int v = 0; v < VECTOR; ++v)
+                    sum += sums[v];
+                for (; i < n; ++i)
+                    sum += column[i] * b[i + w * ldb];
                 b[l + w * ldb] = (b[l + w * ldb] - sum) / column[l];
             }
         }
@@ -348,7 +384,8 @@ struct SymmetricProduct {
         const double* b = B + first * ldb;
         double* c = C + first * ldc;
         for (int w = 0; w < W; ++w)
-            for (Size i = 0; i < n; ++i) c[i + w * ldc] = 0.0;
+            for (Size i = 0; i < n; ++i)
+                c[i + w * ldc] = 0.0;
         for (Size l = 0; l < n; ++l) {
             const double* column = A + l * lda;
             for (int w = 0; w < W; ++w) {
@@ -362,7 +399,8 @@ struct SymmetricProduct {
                     sums += a * *reinterpret_cast<const Vec*>(b + i + w * ldb);
                 }
                 double sum = column[l] * x;
-                for (int v = 0; v < VECTOR; ++v) sum += sums[v];
+                for (int v = 0; v < VECTOR; ++v)
+                    sum += sums[v];
                 for (; i < n; ++i) {
                     c[i + w * ldc] += column[i] * x;
                     sum += column[i] * b[i + w * ldb];

@@ -13,8 +13,8 @@ namespace {
 
 namespace detail {
 const DenseKernels* dense_kernels_avx2() {
-    static const DenseKernels kernels{multiply_add,           cholesky,           inverse_from_cholesky, solve_lower,
-                                      solve_lower_transposed, multiply_symmetric, "avx2"};
+    static const DenseKernels kernels{
+        multiply_add, cholesky, inverse_from_cholesky, solve_lower, solve_lower_transposed, multiply_symmetric, "avx2"};
     return &kernels;
 }
 }  // namespace detail
@@ -23,7 +23,9 @@ const DenseKernels* dense_kernels_avx2() {
 #else
 
 namespace pymixed::detail {
-const DenseKernels* dense_kernels_avx2() { return nullptr; }
+const DenseKernels* dense_kernels_avx2() {
+    return nullptr;
+}
 }  // namespace pymixed::detail
 
 #endif

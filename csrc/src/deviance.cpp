@@ -18,8 +18,10 @@ Deviance::Deviance(const Problem& problem, bool reml, int n_threads)
       H_(T_),
       TH_(T_) {
     const Index m = problem.layout().n_theta();
-    for (Vector* a : {&theta_, &lift_, &lifted_theta_, &gradient_}) a->setZero(m);
-    for (Matrix* a : {&information_, &curvature_}) a->setZero(m, m);
+    for (Vector* a : {&theta_, &lift_, &lifted_theta_, &gradient_})
+        a->setZero(m);
+    for (Matrix* a : {&information_, &curvature_})
+        a->setZero(m, m);
     Gc_.setZero(m, problem.p());
     Index largest = 1;
     for (const auto& e : problem.layout().entries()) {
@@ -27,7 +29,8 @@ Deviance::Deviance(const Problem& problem, bool reml, int n_threads)
         largest = std::max(largest, T_[e.factor].rows());
     }
     small_.resize(2 * largest * largest);
-    if (problem.has_tail()) leading_R_.resize(problem.leading().n_levels * problem.leading().c * problem.leading().c);
+    if (problem.has_tail())
+        leading_R_.resize(problem.leading().n_levels * problem.leading().c * problem.leading().c);
 }
 
 Deviance::~Deviance() = default;
@@ -49,10 +52,12 @@ void Deviance::lift_templates() {
     for (Index i = 0; i < theta_.size(); ++i) {
         const auto& e = entries[i];
         const double least = 1e-11 / (*basis_)[e.factor](e.row, e.row);
-        if (e.factor == 0 || e.row != e.col || std::abs(theta_[i]) >= least) continue;
+        if (e.factor == 0 || e.row != e.col || std::abs(theta_[i]) >= least)
+            continue;
         lift_[i] = std::copysign(least, theta_[i]) - theta_[i];
     }
-    if (lift_.isZero(0.0)) return;
+    if (lift_.isZero(0.0))
+        return;
     lifted_theta_ = theta_ + lift_;
     problem_.layout().templates_into(lifted_theta_, *basis_, T_);
     pls_->update(T_);
@@ -60,13 +65,15 @@ void Deviance::lift_templates() {
 
 double Deviance::evaluate(const Vector& theta, Coordinates coordinates) {
     load(theta, coordinates);
-    if (!theta_.allFinite() || !pls_->update(T_)) return value_ = std::numeric_limits<double>::infinity();
+    if (!theta_.allFinite() || !pls_->update(T_))
+        return value_ = std::numeric_limits<double>::infinity();
     const FixedBasis& basis = problem_.products().fixed_basis();
     constexpr double two_pi = 6.283185307179586476925;
     const double degrees = static_cast<double>(nu());
     value_ = pls_->log_determinant_M() + degrees * (1.0 + std::log(two_pi * pwrss() / degrees)) -
              problem_.products().sum_log_weights();
-    if (reml_) value_ += pls_->log_determinant_RX() + 2.0 * basis.R.diagonal().array().log().sum();
+    if (reml_)
+        value_ += pls_->log_determinant_RX() + 2.0 * basis.R.diagonal().array().log().sum();
     return value_;
 }
 
@@ -90,7 +97,8 @@ void Deviance::sum_levels() {
     const Leading& lead = problem_.leading();
     const Index c1 = lead.c;
     if (problem_.has_tail()) {
-        for (Matrix& TH : TH_) TH.setZero();
+        for (Matrix& TH : TH_)
+            TH.setZero();
         pls_->schur().invert(T_, TH_);  // before the fixed effects and the response are taken out
         pls_->schur().leading_blocks_into(leading_R_.data());
     }
@@ -127,14 +135,16 @@ void Deviance::assemble() {
     for (Index i = 0; i < m; ++i) {
         const auto& e = entries[i];
         const auto b = (*basis_)[e.factor].col(e.row);
-        if (e.row == e.col) lift = lift_[i];  // a column's diagonal entry comes first
+        if (e.row == e.col)
+            lift = lift_[i];  // a column's diagonal entry comes first
         gradient_[i] = 2.0 * TH_[e.factor].row(e.col).dot(b);
         if (lift != 0.0)
             gradient_[i] -= 2.0 * lift * b.dot(H_[e.factor].lazyProduct((*basis_)[e.factor].col(e.col)));
         const Index c = D_[i].rows();
         Gc_.row(i).setZero();
         for (Index x = 0; x < c; ++x)
-            for (Index y = 0; y < c; ++y) Gc_.row(i) += D_[i](y, x) * scores_->sG(e.factor).row(x * c + y);
+            for (Index y = 0; y < c; ++y)
+                Gc_.row(i) += D_[i](y, x) * scores_->sG(e.factor).row(x * c + y);
     }
     const double r2 = pls_->pwrss(), ratio = static_cast<double>(nu()) / r2;
     const Matrix& ZVZ = scores_->information();
@@ -147,7 +157,8 @@ void Deviance::assemble() {
             information_(i, j) = information_(j, i) = value;
             if (e.factor == o.factor && e.col == o.col) {
                 const Matrix& B = (*basis_)[e.factor];
-                for (Index x = 0; x < B.rows(); ++x) value += 2.0 * B(x, e.row) * H_[e.factor].row(x).dot(B.col(o.row));
+                for (Index x = 0; x < B.rows(); ++x)
+                    value += 2.0 * B(x, e.row) * H_[e.factor].row(x).dot(B.col(o.row));
             }
             curvature_(i, j) = curvature_(j, i) = value;
         }

@@ -21,7 +21,8 @@ Vector Deviance::beta() const {
 
 Matrix Deviance::unscaled_covariance() const {
     const Index p = problem_.p();
-    const Matrix root = problem_.products().fixed_basis().U().topLeftCorner(p, p).partialPivLu().solve(pls_->RX_inverse());
+    const Matrix root =
+        problem_.products().fixed_basis().U().topLeftCorner(p, p).partialPivLu().solve(pls_->RX_inverse());
     return root * root.transpose();
 }
 
@@ -65,7 +66,8 @@ std::vector<std::vector<double>> Deviance::conditional_covariances() {
             Matrix V(c, c);
             if (f == 0) {
                 V = ConstMatrixMap(pls_->leading().K(lead.pattern[g]), c, c);
-                if (problem_.has_tail()) V += (V * ConstMatrixMap(leading_R_.data() + g * c * c, c, c) * V).eval();
+                if (problem_.has_tail())
+                    V += (V * ConstMatrixMap(leading_R_.data() + g * c * c, c, c) * V).eval();
             } else {
                 pls_->schur().diagonal_block_into(problem_.tail().block_of[f][g], V);
             }
@@ -85,20 +87,25 @@ std::vector<Matrix> Deviance::covariance_derivatives() {
         const ConstRowMatrixMap GS(rows, c, P);
         const auto G = GS.leftCols(p);
         for (Index i = 0; i < m; ++i)
-            if (entries[i].factor == f) change[i].noalias() += G.transpose() * (D_[i] * G);
+            if (entries[i].factor == f)
+                change[i].noalias() += G.transpose() * (D_[i] * G);
     };
     for (Index first = 0; first < lead.n_levels; first += PenalizedLeastSquares::batch) {
         const Index last = std::min(first + PenalizedLeastSquares::batch, lead.n_levels);
         const double* rows = scores_->leading_rows(*pls_, first, last).data();
-        for (Index g = first; g < last; ++g) add(0, lead.c, rows + (g - first) * lead.c * P);
+        for (Index g = first; g < last; ++g)
+            add(0, lead.c, rows + (g - first) * lead.c * P);
     }
     if (problem_.has_tail()) {
         const Tail& tail = problem_.tail();
         for (Index J = 0; J < tail.n_blocks(); ++J)
-            add(tail.block_factor[J], tail.block_start[J + 1] - tail.block_start[J], scores_->tail_rows().data() + tail.block_start[J] * P);
+            add(tail.block_factor[J], tail.block_start[J + 1] - tail.block_start[J],
+                scores_->tail_rows().data() + tail.block_start[J] * P);
     }
-    const Matrix root = problem_.products().fixed_basis().U().topLeftCorner(p, p).partialPivLu().solve(pls_->RX_inverse());
-    for (Matrix& dC : change) dC = (root * dC * root.transpose()).eval();
+    const Matrix root =
+        problem_.products().fixed_basis().U().topLeftCorner(p, p).partialPivLu().solve(pls_->RX_inverse());
+    for (Matrix& dC : change)
+        dC = (root * dC * root.transpose()).eval();
     return change;
 }
 

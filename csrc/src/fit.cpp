@@ -10,7 +10,7 @@ namespace {
 
 /// The criterion in internal coordinates.
 class InternalDeviance final : public Objective {
-   public:
+ public:
     explicit InternalDeviance(Deviance& deviance) : deviance_(deviance) {}
 
     double evaluate(const Vector& x) override { return deviance_.evaluate(x, Coordinates::Internal); }
@@ -23,25 +23,40 @@ class InternalDeviance final : public Objective {
 
     /// In variances the criterion is nearly linear where a standard deviation t goes to zero, in t it is quartic and
     /// Newton's steps only halve it. Template columns whose variance a step of the average information would make
-    /// negative (|t|^2 + 2 t's < 0), the last of a term and then small ones before it, are tried at zero, the other parameters following them.
+    /// negative (|t|^2 + 2 t's < 0), the last of a term and then small ones before it, are tried at zero, the other
+    /// parameters following them.
     Vector shortcut(const Vector& x) override {
         const Vector step = -solve_absolute(deviance_.average_information(), deviance_.gradient());
         std::vector<Index> zero, other;
         bool shrinks = false, later_are_zero = true;
         const std::vector<Column> columns = template_columns();
         for (auto column = columns.rbegin(); column != columns.rend(); ++column) {
-            const auto t = x.segment(column->first, column->rows), s = step.segment(column->first, column->rows);
+            const auto t = x.segment(column->first, column->rows);
+            const auto s = step.segment(column->first, column->rows);
             const bool eligible = column->rows == 1 || (later_are_zero && t.norm() < 0.2);
             const bool vanishes = eligible && t.dot(s) <= -0.7 * t.squaredNorm();
-            for (Index i = 0; i < column->rows; ++i) (vanishes ? zero : other).push_back(column->first + i);
+            for (Index i = 0; i < column->rows; ++i)
+                (vanishes ? zero : other).push_back(column->first + i);
             shrinks = shrinks || (vanishes && t.squaredNorm() > 0.0);
             later_are_zero = vanishes;
         }
-        if (!shrinks) return {};
-        Vector point = x;
-        point(zero).setZero();
-        const Matrix& H = deviance_.curvature();
-        point(other) -= solve_absolute(H(other, other), deviance_.gradient()(other) - H(other, zero) * x(zero));
+        if (!shrinks)
+            return {};
+        const Index n_other = static_cast<Index>(other.size());
+        Vector point = x, gradient(n_other);
+        Matrix H(n_other, n_other);
+        for (const Index i : zero)
+            point[i] = 0.0;
+        for (Index i = 0; i < n_other; ++i) {
+            gradient[i] = deviance_.gradient()[other[i]];
+            for (const Index j : zero)
+                gradient[i] -= deviance_.curvature()(other[i], j) * x[j];
+            for (Index j = 0; j < n_other; ++j)
+                H(i, j) = deviance_.curvature()(other[i], other[j]);
+        }
+        const Vector change = solve_absolute(H, gradient);
+        for (Index i = 0; i < n_other; ++i)
+            point[other[i]] -= change[i];
         return (point - x).norm() < 1.5 ? point : Vector();
     }
 
@@ -49,9 +64,11 @@ class InternalDeviance final : public Objective {
     /// positive semi-definite.
     Vector escape(const Vector& x) override {
         for (const auto& [first, rows] : template_columns()) {
-            if (x.segment(first, rows).norm() >= 1e-4) continue;
+            if (x.segment(first, rows).norm() >= 1e-4)
+                continue;
             const Eigen::SelfAdjointEigenSolver<Matrix> eigen(deviance_.curvature().block(first, first, rows, rows));
-            if (eigen.eigenvalues()[0] >= -1e-6 * std::max(1.0, std::abs(eigen.eigenvalues()[rows - 1]))) continue;
+            if (eigen.eigenvalues()[0] >= -1e-6 * std::max(1.0, std::abs(eigen.eigenvalues()[rows - 1])))
+                continue;
             Vector direction = Vector::Zero(x.size());
             direction.segment(first, rows) = 0.3 * eigen.eigenvectors().col(0);
             return direction;
@@ -59,7 +76,7 @@ class InternalDeviance final : public Objective {
         return {};
     }
 
-   private:
+ private:
     struct Column {
         Index first, rows;
     };
@@ -69,7 +86,8 @@ class InternalDeviance final : public Objective {
         const auto& entries = deviance_.problem().layout().entries();
         std::vector<Column> columns;
         for (Index i = 0; i < static_cast<Index>(entries.size()); ++i) {
-            if (entries[i].row == entries[i].col) columns.push_back({i, 0});
+            if (entries[i].row == entries[i].col)
+                columns.push_back({i, 0});
             ++columns.back().rows;
         }
         return columns;
@@ -82,8 +100,10 @@ class InternalDeviance final : public Objective {
 void settle_zeros(Objective& objective, const RandomEffects& layout, NewtonResult& result) {
     Vector settled = result.x;
     for (Index i = 0; i < settled.size(); ++i)
-        if (layout.entries()[i].row == layout.entries()[i].col && std::abs(settled[i]) < 1e-4) settled[i] = 0.0;
-    if (settled == result.x) return;
+        if (layout.entries()[i].row == layout.entries()[i].col && std::abs(settled[i]) < 1e-4)
+            settled[i] = 0.0;
+    if (settled == result.x)
+        return;
     Vector gradient = settled;
     Matrix curvature(settled.size(), settled.size());
     const double value = objective.evaluate(settled);
@@ -106,7 +126,8 @@ FitResult fit(Deviance& deviance, const FitOptions& options) {
     InternalDeviance objective(deviance);
     const Vector start = options.start.size() > 0 ? basis.to_internal(layout, options.start) : minque_start(problem);
     NewtonResult newton = minimise_newton(objective, start, options.newton);
-    if (newton.status != Status::NotPositiveDefinite) settle_zeros(objective, layout, newton);
+    if (newton.status != Status::NotPositiveDefinite)
+        settle_zeros(objective, layout, newton);
     FitResult result;
     result.status = newton.status;
     result.internal = newton.x;

@@ -17,7 +17,8 @@ Leading::Leading(const CrossProducts& products)
     const double* ZtZ = products.factor(0).ZtZ.data();
     // open addressing on the bits of a level's block
     Index slots = 16;
-    while (slots < 2 * n_levels) slots *= 2;
+    while (slots < 2 * n_levels)
+        slots *= 2;
     std::vector<std::int32_t> table(slots, -1), first_level;
     for (Index g = 0; g < n_levels; ++g) {
         const double* a = ZtZ + g * size;
@@ -43,7 +44,8 @@ Leading::Leading(const CrossProducts& products)
     for (Index k = 0; k < n_patterns; ++k) {
         const double* a = ZtZ + first_level[k] * size;
         for (Index i = 0; i < c; ++i)
-            for (Index j = 0; j <= i; ++j) A[k * c * c + i * c + j] = A[k * c * c + j * c + i] = a[packed(i, j)];
+            for (Index j = 0; j <= i; ++j)
+                A[k * c * c + i * c + j] = A[k * c * c + j * c + i] = a[packed(i, j)];
     }
 }
 
@@ -55,7 +57,8 @@ void Leading::sum_moments() {
         for (Index i = 0; i < c; ++i)
             for (Index j = 0; j <= i; ++j)
                 for (Index k = 0; k < P; ++k)
-                    for (Index l = 0; l < P; ++l) *out++ += b[i * P + k] * b[j * P + l];
+                    for (Index l = 0; l < P; ++l)
+                        *out++ += b[i * P + k] * b[j * P + l];
     }
 }
 
@@ -75,7 +78,8 @@ void LeadingInverse::invert(const Matrix& T) {
     for (Index i = 0; i < c; ++i)
         for (Index j = 0; j < c; ++j) {
             double sum = 0.0;
-            for (Index k = 0; k < c; ++k) sum += T(i, k) * T(j, k);
+            for (Index k = 0; k < c; ++k)
+                sum += T(i, k) * T(j, k);
             Sigma[i * c + j] = sum;
         }
     // the product of many determinants, its logarithm taken only before it could overflow
@@ -88,7 +92,8 @@ void LeadingInverse::invert(const Matrix& T) {
         for (Index i = 0; i < c; ++i)
             for (Index j = 0; j < c; ++j) {
                 double sum = i == j ? 1.0 : 0.0;
-                for (Index k = 0; k < c; ++k) sum += Sigma[i * c + k] * A[k * c + j];
+                for (Index k = 0; k < c; ++k)
+                    sum += Sigma[i * c + k] * A[k * c + j];
                 M[i * c + j] = sum;
             }
         const double determinant = invert_small<C>(c, M, N);
@@ -117,10 +122,17 @@ void LeadingInverse::invert(const Matrix& T) {
 
 void LeadingInverse::update(const Matrix& T) {
     switch (leading_.c) {
-        case 1: invert<1>(T); break;
-        case 2: invert<2>(T); break;
-        case 3: invert<3>(T); break;
-        default: invert<0>(T);
+        case 1:
+            invert<1>(T);
+            break;
+        case 2:
+            invert<2>(T);
+            break;
+        case 3:
+            invert<3>(T);
+            break;
+        default:
+            invert<0>(T);
     }
 }
 

@@ -32,7 +32,7 @@ struct Leading {
 
 /// N, K and A N of every pattern at one template; one per workspace.
 class LeadingInverse {
-   public:
+ public:
     explicit LeadingInverse(const Leading& leading);
 
     void update(const Matrix& T);
@@ -42,8 +42,9 @@ class LeadingInverse {
     const double* N(Index pattern) const { return N_.data() + pattern * size_; }
     const double* AN(Index pattern) const { return AN_.data() + pattern * size_; }
 
-   private:
-    template <Index C> void invert(const Matrix& T);
+ private:
+    template <Index C>
+    void invert(const Matrix& T);
 
     const Leading& leading_;
     Index size_;

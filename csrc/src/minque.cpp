@@ -25,7 +25,8 @@ Vector minque_start(const Problem& problem) {
     std::vector<Index> first_column;
     for (std::size_t f = 0; f < factors.size(); ++f) {
         first_column.push_back(static_cast<Index>(columns.size()));
-        for (Index j = 0; j < factors[f].n_cols; ++j) columns.push_back({static_cast<Index>(f), j});
+        for (Index j = 0; j < factors[f].n_cols; ++j)
+            columns.push_back({static_cast<Index>(f), j});
     }
     const Index k = static_cast<Index>(columns.size());
 
@@ -56,7 +57,8 @@ Vector minque_start(const Problem& problem) {
                     const double a = ZtZ[g * packed(c, 0) + packed(i, j)];
                     const double inner = E[f].row(g * c + i).dot(E[f].row(g * c + j));
                     S(first_column[f] + i, first_column[f] + j) += a * (a - 2.0 * inner);
-                    if (i == j) S(k, first_column[f] + i) += a - inner;
+                    if (i == j)
+                        S(k, first_column[f] + i) += a - inner;
                 }
     }
     for (const CouplingProducts& coupling : products.couplings()) {
@@ -66,7 +68,8 @@ Vector minque_start(const Problem& problem) {
                 for (Index i = 0; i < ca; ++i)
                     for (Index j = 0; j < cb; ++j) {
                         const double a = coupling.block[(cell * ca + i) * cb + j];
-                        const double inner = E[coupling.a].row(g * ca + i).dot(E[coupling.b].row(coupling.level[cell] * cb + j));
+                        const double inner =
+                            E[coupling.a].row(g * ca + i).dot(E[coupling.b].row(coupling.level[cell] * cb + j));
                         S(first_column[coupling.b] + j, first_column[coupling.a] + i) += a * (a - 2.0 * inner);
                     }
     }
@@ -83,7 +86,8 @@ Vector minque_start(const Problem& problem) {
     Vector theta = Vector::Zero(layout.n_theta());
     for (Index i = 0; i < layout.n_theta(); ++i) {
         const auto& entry = layout.entries()[i];
-        if (entry.row != entry.col) continue;
+        if (entry.row != entry.col)
+            continue;
         const double ratio = variance[first_column[entry.factor] + entry.row] / variance[k];
         theta[i] = variance[k] > 0.0 && std::isfinite(ratio) ? std::sqrt(std::min(std::max(ratio, 0.04), 1e4)) : 1.0;
     }

@@ -7,7 +7,8 @@
 namespace pymixed {
 
 Vector solve_absolute(const Matrix& H, const Vector& b) {
-    if (b.size() == 0) return b;
+    if (b.size() == 0)
+        return b;
     const Eigen::SelfAdjointEigenSolver<Matrix> eigen(H);
     const Vector size = eigen.eigenvalues().cwiseAbs();
     const double least = std::max(1e-10 * size.maxCoeff(), 1e-300);
@@ -21,20 +22,22 @@ namespace {
 /// miss is more than the step's own third-order effect. Turns the linear convergence of average information into a
 /// superlinear one.
 class SecantCorrection {
-   public:
+ public:
     explicit SecantCorrection(Index m) : correction_(Matrix::Zero(m, m)) {}
 
     const Matrix& matrix() const { return correction_; }
 
     void learn(const Vector& step, const Vector& gradient_change, const Matrix& mean_curvature) {
-        if (step.norm() >= 0.05) return;
+        if (step.norm() >= 0.05)
+            return;
         const Vector miss = gradient_change - (mean_curvature + correction_) * step;
         const double along = miss.dot(step);
-        if (miss.norm() < 0.02 * gradient_change.norm() || std::abs(along) < 1e-8 * miss.norm() * step.norm()) return;
+        if (miss.norm() < 0.02 * gradient_change.norm() || std::abs(along) < 1e-8 * miss.norm() * step.norm())
+            return;
         correction_ += miss * miss.transpose() / along;
     }
 
-   private:
+ private:
     Matrix correction_;
 };
 
@@ -73,7 +76,8 @@ NewtonResult minimise_newton(Objective& objective, const Vector& start, const Ne
         result.expected_gain = -0.5 * slope;
         if (result.expected_gain <= options.tolerance) {
             step = objective.escape(result.x);
-            if (step.size() == 0) return result;
+            if (step.size() == 0)
+                return result;
             slope = 0.0;
         } else if (const Vector point = objective.shortcut(result.x); point.size() > 0) {
             const double value = evaluate(point);

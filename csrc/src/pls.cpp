@@ -13,7 +13,8 @@ PenalizedLeastSquares::PenalizedLeastSquares(const Problem& problem, int n_threa
     RX_inverse_.resize(p, p);
     beta_.resize(p);
     std::size_t size = dense_workspace_size(P, P, std::max(P, rows));
-    if (!lead.use_moments()) KB_.resize(rows, P);
+    if (!lead.use_moments())
+        KB_.resize(rows, P);
     if (problem.has_tail()) {
         const Tail& tail = problem.tail();
         schur_ = std::make_unique<SchurComplement>(tail, lead.c, n_threads);
@@ -36,25 +37,29 @@ void PenalizedLeastSquares::add_levels() {
             double* KB = KB_.data() + (g - first) * c * P;
             for (Index i = 0; i < c; ++i, KB += P) {
                 const double k = K[i * c];
-                for (Index l = 0; l < P; ++l) KB[l] = k * B[l];
+                for (Index l = 0; l < P; ++l)
+                    KB[l] = k * B[l];
                 for (Index j = 1; j < c; ++j) {
                     const double other = K[i * c + j];
-                    for (Index l = 0; l < P; ++l) KB[l] += other * B[j * P + l];
+                    for (Index l = 0; l < P; ++l)
+                        KB[l] += other * B[j * P + l];
                 }
             }
-            if (schur_ == nullptr) continue;
+            if (schur_ == nullptr)
+                continue;
             const Tail& tail = problem_.tail();
             KB = KB_.data() + (g - first) * c * P;
             for (Index i = tail.coupling_start[g]; i < tail.coupling_start[g + 1]; ++i) {
                 double* out = tail_rhs_.data() + tail.coupling_row[i] * P;
                 for (Index a = 0; a < c; ++a) {
                     const double value = tail.coupling_value[i * c + a];
-                    for (Index l = 0; l < P; ++l) out[l] -= value * KB[a * P + l];
+                    for (Index l = 0; l < P; ++l)
+                        out[l] -= value * KB[a * P + l];
                 }
             }
         }
-        kernels_.multiply_add(P, P, (last - first) * c, -1.0, {lead.B + first * c * P, 1, P}, {KB_.data(), P, 1}, VXy_.data(), P,
-                              true, work_.data());
+        kernels_.multiply_add(P, P, (last - first) * c, -1.0, {lead.B + first * c * P, 1, P}, {KB_.data(), P, 1},
+                              VXy_.data(), P, true, work_.data());
     }
 }
 
@@ -80,20 +85,22 @@ bool PenalizedLeastSquares::update(const Templates& T) {
     leading_.update(T[0]);
     log_determinant_M_ = leading_.log_determinant();
     VXy_ = problem_.products().XytXy();
-    if (schur_ != nullptr) tail_rhs_ = problem_.tail().B2;
+    if (schur_ != nullptr)
+        tail_rhs_ = problem_.tail().B2;
     if (problem_.leading().use_moments())
         add_moments();
     else
         add_levels();
     if (schur_ != nullptr) {
-        if (!schur_->update({leading_.K(0), problem_.leading().pattern.data()}, T)) return false;
+        if (!schur_->update({leading_.K(0), problem_.leading().pattern.data()}, T))
+            return false;
         log_determinant_M_ += schur_->log_determinant();
         tail_half_solved_ = tail_rhs_;
         schur_->multiply_template(T, true, tail_half_solved_);
         schur_->half_solve(tail_half_solved_);
         const Index q = tail_half_solved_.rows();
-        kernels_.multiply_add(P, P, q, -1.0, {tail_half_solved_.data(), q, 1}, {tail_half_solved_.data(), 1, q}, VXy_.data(), P,
-                              true, work_.data());
+        kernels_.multiply_add(P, P, q, -1.0, {tail_half_solved_.data(), q, 1}, {tail_half_solved_.data(), 1, q},
+                              VXy_.data(), P, true, work_.data());
     }
     return kernels_.cholesky(P, VXy_.data(), P, work_.data());
 }
@@ -114,7 +121,8 @@ void PenalizedLeastSquares::solve() {
     RX_inverse_.transposeInPlace();
     for (Index i = 0; i < p; ++i) {
         beta_[i] = 0.0;
-        for (Index j = i; j < p; ++j) beta_[i] += RX_inverse_(i, j) * VXy_(p, j);
+        for (Index j = i; j < p; ++j)
+            beta_[i] += RX_inverse_(i, j) * VXy_(p, j);
     }
 }
 

@@ -15,7 +15,7 @@
 namespace pymixed {
 
 class PenalizedLeastSquares {
-   public:
+ public:
     PenalizedLeastSquares(const Problem& problem, int n_threads);
 
     /// False where a factor is not positive definite.
@@ -38,7 +38,7 @@ class PenalizedLeastSquares {
 
     static constexpr Index batch = 64;  ///< levels that are handled together
 
-   private:
+ private:
     void add_levels();
     void add_moments();
 
@@ -46,7 +46,7 @@ class PenalizedLeastSquares {
     const DenseKernels& kernels_;
     LeadingInverse leading_;
     std::unique_ptr<SchurComplement> schur_;
-    Matrix VXy_;                  // [X y]'V^-1[X y], lower triangle; then its factor
+    Matrix VXy_;  // [X y]'V^-1[X y], lower triangle; then its factor
     RowMatrix KB_, tail_rhs_;
     Matrix tail_half_solved_, RX_inverse_;
     Vector beta_;

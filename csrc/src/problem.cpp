@@ -11,10 +11,14 @@ namespace pymixed {
 
 const char* to_string(Method method) {
     switch (method) {
-        case Method::Automatic: return "auto";
-        case Method::Single: return "single";
-        case Method::Dense: return "dense";
-        case Method::Sparse: return "sparse";
+        case Method::Automatic:
+            return "auto";
+        case Method::Single:
+            return "single";
+        case Method::Dense:
+            return "dense";
+        case Method::Sparse:
+            return "sparse";
     }
     return "unknown";
 }
@@ -22,8 +26,8 @@ const char* to_string(Method method) {
 MemoryLimit::MemoryLimit(double needed, double available) {
     char text[200];
     std::snprintf(text, sizeof text,
-                  "the Cholesky factor of the random effects needs %.2f GB, the limit is %.2f GB of memory", needed / 1e9,
-                  available / 1e9);
+                  "the Cholesky factor of the random effects needs %.2f GB, the limit is %.2f GB of memory",
+                  needed / 1e9, available / 1e9);
     message_ = text;
 }
 
@@ -32,12 +36,15 @@ MemoryLimit::MemoryLimit(double needed, double available) {
 static std::vector<Index> dependent_columns(const CrossProducts& products) {
     const Index p = products.p(), intercept = products.fixed_basis().intercept;
     std::vector<Index> order, dependent;
-    if (intercept >= 0) order.push_back(intercept);
+    if (intercept >= 0)
+        order.push_back(intercept);
     for (Index j = 0; j < p; ++j)
-        if (j != intercept) order.push_back(j);
+        if (j != intercept)
+            order.push_back(j);
     Matrix A(p, p);
     for (Index i = 0; i < p; ++i)
-        for (Index j = 0; j < p; ++j) A(i, j) = products.XytXy()(order[i], order[j]);
+        for (Index j = 0; j < p; ++j)
+            A(i, j) = products.XytXy()(order[i], order[j]);
     constexpr double tolerance = 1e-11;
     const Vector size = A.diagonal();
     for (Index j = 0; j < p; ++j) {
@@ -47,7 +54,8 @@ static std::vector<Index> dependent_columns(const CrossProducts& products) {
             A.row(j).setZero();
             continue;
         }
-        for (Index k = j + 1; k < p; ++k) A.col(k).tail(p - k) -= A(k, j) / A(j, j) * A.col(j).tail(p - k);
+        for (Index k = j + 1; k < p; ++k)
+            A.col(k).tail(p - k) -= A(k, j) / A(j, j) * A.col(j).tail(p - k);
     }
     return dependent;
 }
@@ -59,10 +67,13 @@ Problem::Problem(std::shared_ptr<const CrossProducts> products, Method method, d
     : products_(std::move(products)), aliased_(dependent_columns(*products_)) {
     for (Index j = 0; j < products_->p(); ++j) {
         bool dropped = false;
-        for (const Index k : aliased_) dropped = dropped || k == j;
-        if (!dropped) kept_.push_back(j);
+        for (const Index k : aliased_)
+            dropped = dropped || k == j;
+        if (!dropped)
+            kept_.push_back(j);
     }
-    if (!aliased_.empty()) products_ = std::make_shared<const CrossProducts>(products_->with_columns(kept_));
+    if (!aliased_.empty())
+        products_ = std::make_shared<const CrossProducts>(products_->with_columns(kept_));
     if (n() <= p())
         throw std::invalid_argument("X: expected more rows than independent columns, got " + std::to_string(n()) +
                                     " rows and rank " + std::to_string(p()));
@@ -72,19 +83,22 @@ Problem::Problem(std::shared_ptr<const CrossProducts> products, Method method, d
     leading_ = std::make_unique<Leading>(*products_);
     tail_ = has_tail() ? std::make_unique<Tail>(*products_, method, memory_limit) : std::make_unique<Tail>();
     // worth it where the sums over patterns are smaller than the levels themselves
-    if (!has_tail() && leading_->n_patterns * (leading_->c + 1) * leading_->P <= 2 * leading_->n_levels + 64 * leading_->P)
+    if (!has_tail() &&
+        leading_->n_patterns * (leading_->c + 1) * leading_->P <= 2 * leading_->n_levels + 64 * leading_->P)
         leading_->sum_moments();
 }
 
 Problem::~Problem() = default;
 
 Method Problem::method() const {
-    if (!has_tail()) return Method::Single;
+    if (!has_tail())
+        return Method::Single;
     return tail_->dense() ? Method::Dense : Method::Sparse;
 }
 
 double Problem::workspace_bytes() const {
-    return has_tail() ? tail_->workspace_bytes() : 24.0 * static_cast<double>(leading_->n_patterns * leading_->c * leading_->c);
+    return has_tail() ? tail_->workspace_bytes()
+                      : 24.0 * static_cast<double>(leading_->n_patterns * leading_->c * leading_->c);
 }
 
 }  // namespace pymixed

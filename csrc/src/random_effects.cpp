@@ -10,33 +10,39 @@
 namespace pymixed {
 
 RandomEffects::RandomEffects(const std::vector<Index>& n_levels, const std::vector<TermSpec>& terms) {
-    if (terms.empty()) throw std::invalid_argument("terms: expected at least one random-effects term, got none");
+    if (terms.empty())
+        throw std::invalid_argument("terms: expected at least one random-effects term, got none");
     const Index n_factors = static_cast<Index>(n_levels.size());
     std::vector<Factor> by_user(n_levels.size());
-    for (Index f = 0; f < n_factors; ++f) by_user[f] = Factor{f, n_levels[f], 0, {}};
+    for (Index f = 0; f < n_factors; ++f)
+        by_user[f] = Factor{f, n_levels[f], 0, {}};
 
     Index column = 0, theta = 0;
     for (const TermSpec& spec : terms) {
         if (spec.factor < 0 || spec.factor >= n_factors)
             throw std::invalid_argument("terms: factor " + std::to_string(spec.factor) + " of " +
                                         std::to_string(n_factors));
-        if (spec.n_cols < 1) throw std::invalid_argument("terms: expected at least one column, got none");
+        if (spec.n_cols < 1)
+            throw std::invalid_argument("terms: expected at least one column, got none");
         Factor& factor = by_user[spec.factor];
         Term term{spec.factor, factor.n_cols, spec.n_cols, spec.structure, theta};
-        for (Index j = 0; j < spec.n_cols; ++j) factor.columns.push_back(column++);
+        for (Index j = 0; j < spec.n_cols; ++j)
+            factor.columns.push_back(column++);
         factor.n_cols += spec.n_cols;
         theta += term.n_theta();
         terms_.push_back(term);
     }
     for (const Factor& factor : by_user) {
-        if (factor.n_levels < 1) throw std::invalid_argument("n_levels: expected at least 1 level, got 0");
+        if (factor.n_levels < 1)
+            throw std::invalid_argument("n_levels: expected at least 1 level, got 0");
         if (factor.n_cols < 1)
             throw std::invalid_argument("terms: factor " + std::to_string(factor.user_position) + " has no term");
     }
 
     std::vector<Index> order(by_user.size()), position(by_user.size());
     std::iota(order.begin(), order.end(), Index{0});
-    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return by_user[a].size() > by_user[b].size(); });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](Index a, Index b) { return by_user[a].size() > by_user[b].size(); });
     for (Index i = 0; i < n_factors; ++i) {
         position[order[i]] = i;
         factors_.push_back(std::move(by_user[order[i]]));
@@ -53,24 +59,28 @@ RandomEffects::RandomEffects(const std::vector<Index>& n_levels, const std::vect
 
 Index RandomEffects::n_random() const {
     Index q = 0;
-    for (const Factor& factor : factors_) q += factor.size();
+    for (const Factor& factor : factors_)
+        q += factor.size();
     return q;
 }
 
 Index RandomEffects::n_columns() const {
     Index n = 0;
-    for (const Term& term : terms_) n += term.n_cols;
+    for (const Term& term : terms_)
+        n += term.n_cols;
     return n;
 }
 
 Templates RandomEffects::make_templates() const {
     Templates out;
-    for (const Factor& factor : factors_) out.push_back(Matrix::Zero(factor.n_cols, factor.n_cols));
+    for (const Factor& factor : factors_)
+        out.push_back(Matrix::Zero(factor.n_cols, factor.n_cols));
     return out;
 }
 
 void RandomEffects::templates_into(const Vector& theta, const Templates& basis, Templates& out) const {
-    for (Matrix& T : out) T.setZero();
+    for (Matrix& T : out)
+        T.setZero();
     for (Index i = 0; i < n_theta(); ++i) {
         const Entry& e = entries_[i];
         out[e.factor].col(e.col) += theta[i] * basis[e.factor].col(e.row);
@@ -79,7 +89,8 @@ void RandomEffects::templates_into(const Vector& theta, const Templates& basis, 
 
 Vector RandomEffects::identity_theta() const {
     Vector theta(n_theta());
-    for (Index i = 0; i < n_theta(); ++i) theta[i] = entries_[i].row == entries_[i].col ? 1.0 : 0.0;
+    for (Index i = 0; i < n_theta(); ++i)
+        theta[i] = entries_[i].row == entries_[i].col ? 1.0 : 0.0;
     return theta;
 }
 
@@ -91,10 +102,13 @@ RandomBasis::RandomBasis(const RandomEffects& layout, Vector shift, Vector scale
         const auto anchor = std::find_if(columns.begin(), columns.end(), [&](Index j) { return constant_[j]; });
         Matrix& C = user_[f];
         for (std::size_t j = 0; j < columns.size(); ++j) {
-            if (anchor == columns.end() || constant_[columns[j]]) shift_[columns[j]] = 0.0;
-            if (constant_[columns[j]]) scale_[columns[j]] = 1.0;
+            if (anchor == columns.end() || constant_[columns[j]])
+                shift_[columns[j]] = 0.0;
+            if (constant_[columns[j]])
+                scale_[columns[j]] = 1.0;
             C(j, j) = scale_[columns[j]];
-            if (anchor != columns.end()) C(anchor - columns.begin(), j) += shift_[columns[j]];
+            if (anchor != columns.end())
+                C(anchor - columns.begin(), j) += shift_[columns[j]];
         }
     }
     for (const auto& term : layout.terms()) {
@@ -121,7 +135,8 @@ static void lower_triangularise(Matrix& A) {
     const Index c = A.rows();
     for (Index i = 0; i < c; ++i) {
         for (Index j = i + 1; j < c; ++j) {
-            if (A(i, j) == 0.0) continue;
+            if (A(i, j) == 0.0)
+                continue;
             const double r = std::hypot(A(i, i), A(i, j)), cosine = A(i, i) / r, sine = A(i, j) / r;
             for (Index k = i; k < c; ++k) {
                 const double x = A(k, i), y = A(k, j);
@@ -130,7 +145,8 @@ static void lower_triangularise(Matrix& A) {
             }
             A(i, j) = 0.0;
         }
-        if (A(i, i) < 0.0) A.col(i) = -A.col(i);
+        if (A(i, i) < 0.0)
+            A.col(i) = -A.col(i);
     }
 }
 
@@ -154,7 +170,9 @@ Vector RandomBasis::convert(const RandomEffects& layout, const Vector& from, boo
     return out;
 }
 
-Vector RandomBasis::to_user(const RandomEffects& layout, const Vector& phi) const { return convert(layout, phi, true); }
+Vector RandomBasis::to_user(const RandomEffects& layout, const Vector& phi) const {
+    return convert(layout, phi, true);
+}
 
 Vector RandomBasis::to_internal(const RandomEffects& layout, const Vector& theta) const {
     return convert(layout, theta, false);
@@ -163,8 +181,10 @@ Vector RandomBasis::to_internal(const RandomEffects& layout, const Vector& theta
 void rectify_signs(const RandomEffects& layout, Vector& theta) {
     const auto& entries = layout.entries();
     for (Index i = 0; i < layout.n_theta(); ++i) {
-        if (entries[i].row != entries[i].col || theta[i] >= 0.0) continue;
-        for (Index k = i; k < layout.n_theta() && entries[k].factor == entries[i].factor && entries[k].col == entries[i].col; ++k)
+        if (entries[i].row != entries[i].col || theta[i] >= 0.0)
+            continue;
+        for (Index k = i;
+             k < layout.n_theta() && entries[k].factor == entries[i].factor && entries[k].col == entries[i].col; ++k)
             theta[k] = -theta[k];
     }
 }

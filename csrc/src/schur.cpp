@@ -31,14 +31,16 @@ KernelWork SchurComplement::kernel_work() {
 
 /// Column j as a dense array indexed by row, zero on its pattern.
 double* SchurComplement::open_column(Index j) {
-    if (!tail_.dense()) return column_.data();  // close_column() leaves it zero
+    if (!tail_.dense())
+        return column_.data();  // close_column() leaves it zero
     double* column = S0_.data() + j * tail_.q();
     std::fill(column + j, column + tail_.q(), 0.0);
     return column;
 }
 
 void SchurComplement::close_column(Index j) {
-    if (tail_.dense()) return;
+    if (tail_.dense())
+        return;
     for (Index p = tail_.pattern.start[j]; p < tail_.pattern.start[j + 1]; ++p) {
         S0_[p] = column_[tail_.pattern.row[p]];
         column_[tail_.pattern.row[p]] = 0.0;
@@ -53,19 +55,23 @@ void SchurComplement::build(const LevelMatrices& K) {
     std::copy(tail_.coupling_start.begin(), tail_.coupling_start.end(), next_.begin());
     for (Index j = 0; j < tail_.q(); ++j) {
         double* column = open_column(j);
-        for (Index p = tail_.A22_start[j]; p < tail_.A22_start[j + 1]; ++p) column[tail_.A22_row[p]] += tail_.A22_value[p];
+        for (Index p = tail_.A22_start[j]; p < tail_.A22_start[j + 1]; ++p)
+            column[tail_.A22_row[p]] += tail_.A22_value[p];
         for (Index i = tail_.column_start[j]; i < tail_.column_start[j + 1]; ++i) {
             const std::int32_t g = tail_.column_level[i];
             const Index first = next_[g]++, last = tail_.coupling_start[g + 1];
             const double* k = K.values + K.pattern[g] * c * c;
             if constexpr (C1 == 1) {
                 const double t = k[0] * value[first];
-                for (Index p = first; p < last; ++p) column[row[p]] -= t * value[p];
+                for (Index p = first; p < last; ++p)
+                    column[row[p]] -= t * value[p];
             } else {
                 for (Index a = 0; a < c; ++a) {
                     double t = 0.0;
-                    for (Index b = 0; b < c; ++b) t += k[a * c + b] * value[first * c + b];
-                    for (Index p = first; p < last; ++p) column[row[p]] -= t * value[p * c + a];
+                    for (Index b = 0; b < c; ++b)
+                        t += k[a * c + b] * value[first * c + b];
+                    for (Index p = first; p < last; ++p)
+                        column[row[p]] -= t * value[p * c + a];
                 }
             }
         }
@@ -93,7 +99,8 @@ void SchurComplement::sweep(double* R) {
             double* r = R + g * c * c;
             for (Index a = 0; a < c; ++a) {
                 double sum = 0.0;
-                for (Index p = first + 1; p < last; ++p) sum += value[p * c + a] * column[row[p]];
+                for (Index p = first + 1; p < last; ++p)
+                    sum += value[p * c + a] * column[row[p]];
                 for (Index b = 0; b < c; ++b) {
                     r[a * c + b] += sum * value[first * c + b];
                     r[b * c + a] += sum * value[first * c + b];
@@ -102,25 +109,33 @@ void SchurComplement::sweep(double* R) {
             }
         }
         if (!tail_.dense())
-            for (Index p = tail_.pattern.start[j]; p < tail_.pattern.start[j + 1]; ++p) column_[tail_.pattern.row[p]] = 0.0;
+            for (Index p = tail_.pattern.start[j]; p < tail_.pattern.start[j + 1]; ++p)
+                column_[tail_.pattern.row[p]] = 0.0;
     }
 }
 
 bool SchurComplement::update(const LevelMatrices& K, const Templates& T) {
     switch (c1_) {
-        case 1: build<1>(K); break;
-        case 2: build<2>(K); break;
-        default: build<0>(K);
+        case 1:
+            build<1>(K);
+            break;
+        case 2:
+            build<2>(K);
+            break;
+        default:
+            build<0>(K);
     }
     transform(S0_, S_, T, false);
-    for (Index j = 0; j < tail_.q(); ++j) S_[tail_.diagonal(j)] += 1.0;
+    for (Index j = 0; j < tail_.q(); ++j)
+        S_[tail_.diagonal(j)] += 1.0;
     return tail_.dense() ? dense_kernels().cholesky(tail_.q(), S_.data(), tail_.q(), kernel_work())
                          : sparse_.factor(S_.data());
 }
 
 double SchurComplement::log_determinant() const {
     double sum = 0.0;
-    for (Index j = 0; j < tail_.q(); ++j) sum += std::log(S_[tail_.diagonal(j)]);
+    for (Index j = 0; j < tail_.q(); ++j)
+        sum += std::log(S_[tail_.diagonal(j)]);
     return 2.0 * sum;
 }
 
@@ -145,12 +160,14 @@ void SchurComplement::for_blocks(Block&& block) const {
 void SchurComplement::transform(const std::vector<double>& from, std::vector<double>& to, const Templates& T,
                                 bool transposed) {
     if (tail_.scalar) {
-        for (Index J = 0; J < tail_.q(); ++J) row_scale_[J] = T[tail_.block_factor[J]](0, 0);
+        for (Index J = 0; J < tail_.q(); ++J)
+            row_scale_[J] = T[tail_.block_factor[J]](0, 0);
         for (Index j = 0; j < tail_.q(); ++j) {
             const double scale = row_scale_[j];
             const Index first = tail_.diagonal(j);
             if (tail_.dense()) {
-                for (Index i = 0; i < tail_.q() - j; ++i) to[first + i] = scale * row_scale_[j + i] * from[first + i];
+                for (Index i = 0; i < tail_.q() - j; ++i)
+                    to[first + i] = scale * row_scale_[j + i] * from[first + i];
             } else {
                 for (Index p = first; p < tail_.pattern.start[j + 1]; ++p)
                     to[p] = scale * row_scale_[tail_.pattern.row[p]] * from[p];
@@ -166,7 +183,8 @@ void SchurComplement::transform(const std::vector<double>& from, std::vector<dou
         const bool diagonal = offset == 0;
         MatrixMap value(block_.data(), rows, columns), half(block_.data() + rows * columns, rows, columns);
         for (Index b = 0; b < columns; ++b)
-            for (Index a = 0; a < rows; ++a) value(a, b) = from[diagonal && a < b ? at(b, a) : at(a, b)];
+            for (Index a = 0; a < rows; ++a)
+                value(a, b) = from[diagonal && a < b ? at(b, a) : at(a, b)];
         if (transposed) {
             half.noalias() = left.lazyProduct(value);
             value.noalias() = half.lazyProduct(right.transpose());
@@ -175,7 +193,8 @@ void SchurComplement::transform(const std::vector<double>& from, std::vector<dou
             value.noalias() = half.lazyProduct(right);
         }
         for (Index b = 0; b < columns; ++b)
-            for (Index a = diagonal ? b : 0; a < rows; ++a) to[at(a, b)] = value(a, b);
+            for (Index a = diagonal ? b : 0; a < rows; ++a)
+                to[at(a, b)] = value(a, b);
     });
 }
 
@@ -217,7 +236,8 @@ void SchurComplement::add_products(const Templates& T, Templates& products) cons
         const Index rows = T_row.rows(), columns = T_column.rows();
         const bool diagonal = offset == 0;
         const auto at = [&](Index a, Index b) {
-            if (diagonal && a < b) std::swap(a, b);
+            if (diagonal && a < b)
+                std::swap(a, b);
             return tail_.diagonal(tail_.block_start[J] + b) + offset - b + a;
         };
         for (Index a = 0; a < rows; ++a)
@@ -226,8 +246,9 @@ void SchurComplement::add_products(const Templates& T, Templates& products) cons
                 for (Index k = 0; k < rows; ++k)
                     for (Index l = 0; l < columns; ++l) {
                         const double product = inverse * S0_[at(k, l)];
-                        of_column(b, l) += product * T_row(k, a);                       // S^-1_JI T_I' S0_IJ
-                        if (!diagonal) of_row(a, k) += product * T_column(l, b);        // S^-1_IJ T_J' S0_JI
+                        of_column(b, l) += product * T_row(k, a);  // S^-1_JI T_I' S0_IJ
+                        if (!diagonal)
+                            of_row(a, k) += product * T_column(l, b);  // S^-1_IJ T_J' S0_JI
                     }
             }
     });
@@ -245,16 +266,22 @@ void SchurComplement::invert(const Templates& T, Templates& products) {
 
 void SchurComplement::leading_blocks_into(double* R) {
     switch (c1_) {
-        case 1: sweep<1>(R); break;
-        case 2: sweep<2>(R); break;
-        default: sweep<0>(R);
+        case 1:
+            sweep<1>(R);
+            break;
+        case 2:
+            sweep<2>(R);
+            break;
+        default:
+            sweep<0>(R);
     }
 }
 
 void SchurComplement::diagonal_block_into(Index block, Eigen::Ref<Matrix> out) const {
     const Index first = tail_.block_start[block], c = tail_.block_start[block + 1] - first;
     for (Index b = 0; b < c; ++b)
-        for (Index a = b; a < c; ++a) out(a, b) = out(b, a) = S_[tail_.diagonal(first + b) + a - b];
+        for (Index a = b; a < c; ++a)
+            out(a, b) = out(b, a) = S_[tail_.diagonal(first + b) + a - b];
 }
 
 void SchurComplement::multiply_template(const Templates& T, bool transposed, Eigen::Ref<Matrix> B) {
@@ -289,8 +316,8 @@ void SchurComplement::back_solve(Eigen::Ref<Matrix> B) const {
 
 void SchurComplement::multiply_S0(const Eigen::Ref<const Matrix>& B, Eigen::Ref<Matrix> C) const {
     if (tail_.dense()) {
-        dense_kernels().multiply_symmetric(tail_.q(), B.cols(), S0_.data(), tail_.q(), B.data(), B.outerStride(), C.data(),
-                                           C.outerStride());
+        dense_kernels().multiply_symmetric(tail_.q(), B.cols(), S0_.data(), tail_.q(), B.data(), B.outerStride(),
+                                           C.data(), C.outerStride());
         return;
     }
     C.setZero();

@@ -19,7 +19,7 @@ struct LevelMatrices {
 };
 
 class SchurComplement {
-   public:
+ public:
     SchurComplement(const Tail& tail, Index c1, int n_threads);
 
     /// S0, then S and its factor; false where S is not positive definite.
@@ -42,20 +42,23 @@ class SchurComplement {
     /// Block (h, h) of Q.
     void diagonal_block_into(Index block, Eigen::Ref<Matrix> out) const;
 
-   private:
+ private:
     double* open_column(Index j);
     void close_column(Index j);
     KernelWork kernel_work();
-    template <Index C1> void build(const LevelMatrices& K);
-    template <Index C1> void sweep(double* R);
-    template <class Block> void for_blocks(Block&& block) const;
+    template <Index C1>
+    void build(const LevelMatrices& K);
+    template <Index C1>
+    void sweep(double* R);
+    template <class Block>
+    void for_blocks(Block&& block) const;
     void transform(const std::vector<double>& from, std::vector<double>& to, const Templates& T, bool transposed);
     void add_products(const Templates& T, Templates& products) const;
 
     const Tail& tail_;
     Index c1_;
-    std::vector<double> S0_, S_;         // values of lower triangles; S_ becomes L, S^-1, Q in turn
-    std::vector<double> column_;         // one dense column (sparse only)
+    std::vector<double> S0_, S_;  // values of lower triangles; S_ becomes L, S^-1, Q in turn
+    std::vector<double> column_;  // one dense column (sparse only)
     int n_threads_;
     std::vector<double> kernel_memory_;  // of all threads (dense only)
     std::vector<double> row_scale_;      // template of each scalar row (scalar tails)

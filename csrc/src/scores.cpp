@@ -17,19 +17,23 @@ Scores::Scores(const Problem& problem) : problem_(problem) {
         largest = std::max(largest, factor.n_cols);
     }
     for (Index i = 0; i < m; ++i)
-        if (layout.entries()[i].factor == 0) leading_entries_.push_back(i);
+        if (layout.entries()[i].factor == 0)
+            leading_entries_.push_back(i);
     c_i_.resize(m * largest);
     v_i_.resize(largest);
     small_.resize(3 * largest * largest);
     const Index rows = std::min(PenalizedLeastSquares::batch, lead.n_levels) * lead.c;
     E_.setZero(rows, P);
     rows_.setZero(rows, P);
-    if (lead.use_moments()) cross_.setZero(lead.c * lead.c, p);
+    if (lead.use_moments())
+        cross_.setZero(lead.c * lead.c, p);
     std::size_t work = dense_workspace_size(P, rows, P);
     if (problem.has_tail()) {
         const Index q = problem.tail().q();
-        for (Matrix* a : {&solution_, &rest_}) a->setZero(q, P);
-        for (Matrix* a : {&c_tail_, &Zc_, &half_}) a->setZero(q, m);
+        for (Matrix* a : {&solution_, &rest_})
+            a->setZero(q, P);
+        for (Matrix* a : {&c_tail_, &Zc_, &half_})
+            a->setZero(q, m);
         QT2_.setZero(q, P);
         tail_rows_.setZero(q, P);
         Zc_rows_.setZero(q, m);
@@ -38,7 +42,8 @@ Scores::Scores(const Problem& problem) : problem_(problem) {
     work_.resize(work);
 }
 
-void Scores::update(PenalizedLeastSquares& pls, const Templates& T, const std::vector<Matrix>& D, bool reml, double ratio) {
+void Scores::update(PenalizedLeastSquares& pls, const Templates& T, const std::vector<Matrix>& D, bool reml,
+                    double ratio) {
     reml_ = reml;
     ratio_ = ratio;
     const Index p = problem_.p();
@@ -52,7 +57,8 @@ void Scores::update(PenalizedLeastSquares& pls, const Templates& T, const std::v
         sG_[f].setZero();
     }
     information_.setZero();
-    if (problem_.has_tail()) solve_tail(pls, T);
+    if (problem_.has_tail())
+        solve_tail(pls, T);
     if (problem_.leading().use_moments())
         add_leading_moments(pls, D);
     else
@@ -64,20 +70,23 @@ void Scores::update(PenalizedLeastSquares& pls, const Templates& T, const std::v
     for (Templates* sums : {&ss_, &projection_})
         for (Matrix& A : *sums)
             for (Index x = 0; x < A.rows(); ++x)
-                for (Index y = 0; y < x; ++y) A(y, x) = A(x, y);
+                for (Index y = 0; y < x; ++y)
+                    A(y, x) = A(x, y);
 }
 
 void Scores::leading_rhs_into(Index g, double* out) const {
     const Leading& lead = problem_.leading();
     const Index c = lead.c, P = lead.P;
     std::copy(lead.B + g * c * P, lead.B + (g + 1) * c * P, out);
-    if (!problem_.has_tail()) return;
+    if (!problem_.has_tail())
+        return;
     const Tail& tail = problem_.tail();
     for (Index i = tail.coupling_start[g]; i < tail.coupling_start[g + 1]; ++i) {
         const double* d = QT2_.data() + tail.coupling_row[i] * P;
         for (Index a = 0; a < c; ++a) {
             const double value = tail.coupling_value[i * c + a];
-            for (Index l = 0; l < P; ++l) out[a * P + l] -= value * d[l];
+            for (Index l = 0; l < P; ++l)
+                out[a * P + l] -= value * d[l];
         }
     }
 }
@@ -91,13 +100,16 @@ const RowMatrix& Scores::leading_rows(const PenalizedLeastSquares& pls, Index fi
         const double* N = pls.leading().N(lead.pattern[g]);
         double* out = E_.data() + (g - first) * c * P;
         for (Index y = 0; y < c; ++y, out += P) {
-            for (Index l = 0; l < P; ++l) out[l] = N[y] * rhs[l];
+            for (Index l = 0; l < P; ++l)
+                out[l] = N[y] * rhs[l];
             for (Index j = 1; j < c; ++j)
-                for (Index l = 0; l < P; ++l) out[l] += N[j * c + y] * rhs[j * P + l];
+                for (Index l = 0; l < P; ++l)
+                    out[l] += N[j * c + y] * rhs[j * P + l];
         }
     }
     std::fill(rows_.data(), rows_.data() + rows * P, 0.0);
-    dense_kernels().multiply_add(P, rows, P, 1.0, {W_.data(), P, 1}, {E_.data(), 1, P}, rows_.data(), P, false, work_.data());
+    dense_kernels().multiply_add(P, rows, P, 1.0, {W_.data(), P, 1}, {E_.data(), 1, P}, rows_.data(), P, false,
+                                 work_.data());
     return rows_;
 }
 
@@ -114,14 +126,16 @@ void Scores::add_level(const double* rows, Index factor, Index c) {
             const double product = s_x * row_y[p];
             double sum = ratio_ * product;
             if (reml_)
-                for (Index k = 0; k < p; ++k) sum += row_x[k] * row_y[k];
+                for (Index k = 0; k < p; ++k)
+                    sum += row_x[k] * row_y[k];
             ss(x, y) += product;
             projection(x, y) += sum;
         }
         for (Index y = 0; y < c; ++y) {
             const double* row_y = rows + y * P;
             double* out = sG_[factor].data() + x * c + y;
-            for (Index k = 0; k < p; ++k) out[k * c * c] += s_x * row_y[k];
+            for (Index k = 0; k < p; ++k)
+                out[k * c * c] += s_x * row_y[k];
         }
     }
 }
@@ -133,7 +147,8 @@ void Scores::add_leading_levels(const PenalizedLeastSquares& pls, const std::vec
     const auto multiply = [c](const double* M, const double* in, double* out) {
         for (Index x = 0; x < c; ++x) {
             out[x] = 0.0;
-            for (Index y = 0; y < c; ++y) out[x] += M[x * c + y] * in[y];
+            for (Index y = 0; y < c; ++y)
+                out[x] += M[x * c + y] * in[y];
         }
     };
     Zc_rows_.setZero();
@@ -144,7 +159,8 @@ void Scores::add_leading_levels(const PenalizedLeastSquares& pls, const std::vec
             const double* rows = rows_.data() + (g - first) * c * P;
             add_level(rows, 0, c);
             double* s = small_.data();
-            for (Index x = 0; x < c; ++x) s[x] = rows[x * P + P - 1];
+            for (Index x = 0; x < c; ++x)
+                s[x] = rows[x * P + P - 1];
             for (Index i = 0; i < count; ++i) {
                 const Index entry = leading_entries_[i];
                 double* c_i = c_i_.data() + i * c;
@@ -152,15 +168,18 @@ void Scores::add_leading_levels(const PenalizedLeastSquares& pls, const std::vec
                 multiply(pls.leading().AN(lead.pattern[g]), c_i, v_i_.data());
                 for (Index j = 0; j <= i; ++j) {
                     double sum = 0.0;
-                    for (Index x = 0; x < c; ++x) sum += c_i_[j * c + x] * v_i_[x];
+                    for (Index x = 0; x < c; ++x)
+                        sum += c_i_[j * c + x] * v_i_[x];
                     information_(entry, leading_entries_[j]) += sum;
                 }
-                if (!problem_.has_tail()) continue;
+                if (!problem_.has_tail())
+                    continue;
                 const Tail& tail = problem_.tail();
                 multiply(pls.leading().N(lead.pattern[g]), c_i, v_i_.data());
                 for (Index k = tail.coupling_start[g]; k < tail.coupling_start[g + 1]; ++k) {
                     double sum = 0.0;
-                    for (Index x = 0; x < c; ++x) sum += tail.coupling_value[k * c + x] * v_i_[x];
+                    for (Index x = 0; x < c; ++x)
+                        sum += tail.coupling_value[k * c + x] * v_i_[x];
                     Zc_rows_.data()[tail.coupling_row[k] * m + entry] += sum;
                 }
             }
@@ -186,24 +205,29 @@ void Scores::add_leading_moments(const PenalizedLeastSquares& pls, const std::ve
                 const Index step_i = i >= j ? P : 1, step_j = i >= j ? 1 : P;
                 for (Index a = 0; a < P; ++a) {
                     double sum = 0.0;
-                    for (Index b = 0; b < P; ++b) sum += M[a * step_i + b * step_j] * W_(b, p);
+                    for (Index b = 0; b < P; ++b)
+                        sum += M[a * step_i + b * step_j] * W_(b, p);
                     left[a] = sum;
                 }
                 double own = 0.0, fixed = 0.0;
-                for (Index a = 0; a < P; ++a) own += left[a] * W_(a, p);
+                for (Index a = 0; a < P; ++a)
+                    own += left[a] * W_(a, p);
                 for (Index x = 0; x < p; ++x) {
                     double sum = 0.0;
-                    for (Index a = 0; a <= x; ++a) sum += left[a] * W_(a, x);
+                    for (Index a = 0; a <= x; ++a)
+                        sum += left[a] * W_(a, x);
                     cross_(i * c + j, x) = sum;
                 }
                 for (Index x = 0; reml_ && j <= i && x < p; ++x)
                     for (Index a = 0; a <= x; ++a) {
                         double sum = 0.0;
-                        for (Index b = 0; b <= x; ++b) sum += M[a * step_i + b * step_j] * W_(b, x);
+                        for (Index b = 0; b <= x; ++b)
+                            sum += M[a * step_i + b * step_j] * W_(b, x);
                         fixed += W_(a, x) * sum;
                     }
                 ss(i, j) = own;
-                if (j <= i) both(i, j) = both(j, i) = fixed;
+                if (j <= i)
+                    both(i, j) = both(j, i) = fixed;
             }
         both += ratio_ * ss;
         for (Index x = 0; x < c; ++x)
@@ -214,7 +238,8 @@ void Scores::add_leading_moments(const PenalizedLeastSquares& pls, const std::ve
                         const double weight = N[i * c + x] * N[j * c + y], turned = N[i * c + y] * N[j * c + x];
                         sum_ss += weight * ss(i, j);
                         sum_both += weight * both(i, j);
-                        for (Index l = 0; l < p; ++l) sG_[0](x * c + y, l) += turned * cross_(i * c + j, l);
+                        for (Index l = 0; l < p; ++l)
+                            sG_[0](x * c + y, l) += turned * cross_(i * c + j, l);
                     }
                 ss_[0](x, y) += sum_ss;
                 projection_[0](x, y) += sum_both;
@@ -222,7 +247,8 @@ void Scores::add_leading_moments(const PenalizedLeastSquares& pls, const std::ve
             }
         for (const Index i : leading_entries_)
             for (const Index j : leading_entries_) {
-                if (j > i) break;
+                if (j > i)
+                    break;
                 double trace = 0.0;  // of D_i AN D_j ss
                 for (Index a = 0; a < c; ++a)
                     for (Index b = 0; b < c; ++b) {
@@ -257,14 +283,16 @@ void Scores::add_tail(const std::vector<Matrix>& D) {
     const Tail& tail = problem_.tail();
     const Index P = W_.rows();
     for (Index J = 0; J < tail.n_blocks(); ++J)
-        add_level(tail_rows_.data() + tail.block_start[J] * P, tail.block_factor[J], tail.block_start[J + 1] - tail.block_start[J]);
+        add_level(tail_rows_.data() + tail.block_start[J] * P, tail.block_factor[J],
+                  tail.block_start[J + 1] - tail.block_start[J]);
     const auto& entries = problem_.layout().entries();
     c_tail_.setZero();
     for (std::size_t i = 0; i < entries.size(); ++i)
         for (const Index block : tail.block_of[entries[i].factor]) {
             const Index first = tail.block_start[block], c = D[i].rows();
             for (Index x = 0; x < c; ++x)
-                for (Index y = 0; y < c; ++y) c_tail_(first + x, i) += D[i](x, y) * tail_rows_(first + y, P - 1);
+                for (Index y = 0; y < c; ++y)
+                    c_tail_(first + x, i) += D[i](x, y) * tail_rows_(first + y, P - 1);
         }
 }
 
@@ -275,17 +303,19 @@ void Scores::project_tail(PenalizedLeastSquares& pls, const Templates& T) {
     const auto& entries = problem_.layout().entries();
     const Index m = information_.rows(), q = problem_.tail().q();
     schur.multiply_S0(c_tail_, Zc_);
-    for (const Index i : leading_entries_) Zc_.col(i) = Zc_rows_.col(i);
+    for (const Index i : leading_entries_)
+        Zc_.col(i) = Zc_rows_.col(i);
     for (Index i = 0; i < m; ++i)
         for (Index j = 0; j < m; ++j) {
-            if (entries[i].factor == 0 || (entries[j].factor != 0 && j > i)) continue;
+            if (entries[i].factor == 0 || (entries[j].factor != 0 && j > i))
+                continue;
             information_(std::max(i, j), std::min(i, j)) = c_tail_.col(i).dot(Zc_.col(j));
         }
     half_ = Zc_;
     schur.multiply_template(T, true, half_);
     schur.half_solve(half_);
-    dense_kernels().multiply_add(m, m, q, -1.0, {half_.data(), q, 1}, {half_.data(), 1, q}, information_.data(), m, true,
-                                 work_.data());
+    dense_kernels().multiply_add(m, m, q, -1.0, {half_.data(), q, 1}, {half_.data(), 1, q}, information_.data(), m,
+                                 true, work_.data());
 }
 
 }  // namespace pymixed

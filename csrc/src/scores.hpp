@@ -1,7 +1,8 @@
 #pragma once
 // Rows of [G, s], one per random effect, and what the derivatives of the criterion need of their sums.
 //
-//     G = Z'V^-1X RX^-1,    s = Z'W(y - X beta - Z T u) = Z'V^-1(y - X beta),    c_i = D_i s,    D_i = d_iT T' + T d_iT'
+//     G = Z'V^-1X RX^-1,    s = Z'W(y - X beta - Z T u) = Z'V^-1(y - X beta),    c_i = D_i s,    D_i = d_iT T' + T
+//     d_iT'
 //
 // With E = Z'V^-1[X y] per level, [G, s] = E W for W = [RX^-1, (-beta, 1)']. For a level g of the leading factor
 // E = N'(B_g - A_g2 Q T2), for the tail E = T2 - S0 Q T2. The rows of the leading factor are made a batch at a time and
@@ -12,7 +13,7 @@
 namespace pymixed {
 
 class Scores {
-   public:
+ public:
     explicit Scores(const Problem& problem);
 
     /// All sums at the templates T of the last update of `pls`, whose Schur complement is still factored.
@@ -35,7 +36,7 @@ class Scores {
     /// B_g - A_g2 Q T2 of a level of the leading factor, c x P row-major.
     void leading_rhs_into(Index g, double* out) const;
 
-   private:
+ private:
     void solve_tail(PenalizedLeastSquares& pls, const Templates& T);
     void add_level(const double* rows, Index factor, Index c);
     void add_leading_levels(const PenalizedLeastSquares& pls, const std::vector<Matrix>& D);
@@ -50,12 +51,12 @@ class Scores {
     Templates ss_, projection_;
     std::vector<Matrix> sG_;
     std::vector<Index> leading_entries_;
-    RowMatrix E_, rows_;                       // a batch of leading levels
-    Matrix solution_, rest_;                   // q x P: Q T2 and T2 - S0 Q T2 by columns
+    RowMatrix E_, rows_;      // a batch of leading levels
+    Matrix solution_, rest_;  // q x P: Q T2 and T2 - S0 Q T2 by columns
     RowMatrix QT2_, tail_rows_;
-    Matrix c_tail_, Zc_, half_;                // q x m: c_i of the tail's entries, A c_i, its half-solve
+    Matrix c_tail_, Zc_, half_;  // q x m: c_i of the tail's entries, A c_i, its half-solve
     RowMatrix Zc_rows_;
-    Matrix cross_;                             // moments: c*c x p
+    Matrix cross_;  // moments: c*c x p
     std::vector<double> c_i_, v_i_, small_, work_;
 };
 

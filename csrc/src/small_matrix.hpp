@@ -25,12 +25,14 @@ double invert_small(Index runtime_c, double* a, double* inverse) {
         return determinant;
     }
     for (Index i = 0; i < c; ++i)
-        for (Index j = 0; j < c; ++j) inverse[i * c + j] = i == j ? 1.0 : 0.0;
+        for (Index j = 0; j < c; ++j)
+            inverse[i * c + j] = i == j ? 1.0 : 0.0;
     double determinant = 1.0;
     for (Index k = 0; k < c; ++k) {
         Index pivot = k;
         for (Index i = k + 1; i < c; ++i)
-            if (std::abs(a[i * c + k]) > std::abs(a[pivot * c + k])) pivot = i;
+            if (std::abs(a[i * c + k]) > std::abs(a[pivot * c + k]))
+                pivot = i;
         if (pivot != k) {
             for (Index j = 0; j < c; ++j) {
                 std::swap(a[k * c + j], a[pivot * c + j]);
@@ -45,7 +47,8 @@ double invert_small(Index runtime_c, double* a, double* inverse) {
             inverse[k * c + j] *= scale;
         }
         for (Index i = 0; i < c; ++i) {
-            if (i == k) continue;
+            if (i == k)
+                continue;
             const double factor = a[i * c + k];
             for (Index j = 0; j < c; ++j) {
                 a[i * c + j] -= factor * a[k * c + j];

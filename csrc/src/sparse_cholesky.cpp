@@ -20,26 +20,31 @@ bool SparseCholesky::factor(double* values) {
     std::fill(head_.begin(), head_.end(), -1);
     // head_[j], link_: the columns whose next unused row is j; next_: where that row stands
     const auto enlist = [&](std::int32_t k, Index position) {
-        if (position == start[k + 1]) return;
+        if (position == start[k + 1])
+            return;
         next_[k] = position;
         link_[k] = head_[row[position]];
         head_[row[position]] = k;
     };
     for (Index j = 0; j < n; ++j) {
-        for (Index p = start[j]; p < start[j + 1]; ++p) work_[row[p]] = values[p];
+        for (Index p = start[j]; p < start[j + 1]; ++p)
+            work_[row[p]] = values[p];
         for (std::int32_t k = head_[j]; k >= 0;) {
             const std::int32_t following = link_[k];
             const Index first = next_[k];
             const double factor = values[first];
-            for (Index p = first; p < start[k + 1]; ++p) work_[row[p]] -= factor * values[p];
+            for (Index p = first; p < start[k + 1]; ++p)
+                work_[row[p]] -= factor * values[p];
             enlist(k, first + 1);
             k = following;
         }
         const double pivot = work_[j];
-        if (!(pivot > 0.0)) return false;
+        if (!(pivot > 0.0))
+            return false;
         const double root = std::sqrt(pivot), inverse = 1.0 / root;
         values[start[j]] = root;
-        for (Index p = start[j] + 1; p < start[j + 1]; ++p) values[p] = work_[row[p]] * inverse;
+        for (Index p = start[j] + 1; p < start[j + 1]; ++p)
+            values[p] = work_[row[p]] * inverse;
         enlist(static_cast<std::int32_t>(j), start[j] + 1);
     }
     return true;
@@ -51,7 +56,8 @@ void SparseCholesky::solve_lower(const double* L, Index m, double* B) const {
     for (Index k = 0; k < m; ++k, B += n) {
         for (Index j = 0; j < n; ++j) {
             const double x = B[j] /= L[start[j]];
-            for (Index p = start[j] + 1; p < start[j + 1]; ++p) B[pattern_.row[p]] -= L[p] * x;
+            for (Index p = start[j] + 1; p < start[j + 1]; ++p)
+                B[pattern_.row[p]] -= L[p] * x;
         }
     }
 }
@@ -62,7 +68,8 @@ void SparseCholesky::solve_lower_transposed(const double* L, Index m, double* B)
     for (Index k = 0; k < m; ++k, B += n) {
         for (Index j = n - 1; j >= 0; --j) {
             double x = B[j];
-            for (Index p = start[j] + 1; p < start[j + 1]; ++p) x -= L[p] * B[pattern_.row[p]];
+            for (Index p = start[j] + 1; p < start[j + 1]; ++p)
+                x -= L[p] * B[pattern_.row[p]];
             B[j] = x / L[start[j]];
         }
     }

@@ -13,13 +13,13 @@
 namespace pymixed {
 
 struct SparsePattern {
-    std::vector<Index> start{0};     ///< n + 1
-    std::vector<std::int32_t> row;   ///< per column ascending, the diagonal first
+    std::vector<Index> start{0};    ///< n + 1
+    std::vector<std::int32_t> row;  ///< per column ascending, the diagonal first
     Index n() const { return static_cast<Index>(start.size()) - 1; }
 };
 
 class SparseCholesky {
-   public:
+ public:
     explicit SparseCholesky(const SparsePattern& pattern);
 
     /// `values` holds A on entry and L on return; false where a pivot is not positive.
@@ -30,7 +30,7 @@ class SparseCholesky {
     /// `inverse` receives the entries of A^-1 on the pattern; it may be the array of L.
     void selected_inverse(const double* L, double* inverse);
 
-   private:
+ private:
     const SparsePattern& pattern_;  // owned by the problem that this workspace belongs to
     std::vector<double> work_, column_;
     std::vector<std::int32_t> head_, link_;

@@ -18,7 +18,7 @@ using Graph = std::vector<std::vector<std::int32_t>>;
 
 /// Collects the rows of a column below its diagonal, each once.
 class ColumnUnion {
-   public:
+ public:
     explicit ColumnUnion(Index n) : seen_(n, -1) {}
     void open(std::int32_t column) {
         column_ = column;
@@ -26,27 +26,32 @@ class ColumnUnion {
     }
     void add(const std::vector<std::int32_t>& rows) {
         for (const std::int32_t i : rows) {
-            if (i <= column_ || seen_[i] == column_) continue;
+            if (i <= column_ || seen_[i] == column_)
+                continue;
             seen_[i] = column_;
             rows_.push_back(i);
         }
     }
     const std::vector<std::int32_t>& rows() const { return rows_; }
 
-   private:
+ private:
     std::vector<std::int32_t> seen_, rows_;
     std::int32_t column_ = -1;
 };
 
 /// Pattern of the Schur complement over blocks in the order given; empty where it is too full to be worth a sparse
 /// factor (more than `most` entries).
-Graph schur_graph(const CrossProducts& products, const std::vector<std::vector<Index>>& block_of, Index n_blocks, Index most) {
+Graph schur_graph(const CrossProducts& products, const std::vector<std::vector<Index>>& block_of, Index n_blocks,
+                  Index most) {
     const auto& factors = products.layout().factors();
     Graph graph(n_blocks);
     Index entries = 0;
-    const auto add = [&](Index i, Index j) { graph[std::min(i, j)].push_back(static_cast<std::int32_t>(std::max(i, j))); };
+    const auto add = [&](Index i, Index j) {
+        graph[std::min(i, j)].push_back(static_cast<std::int32_t>(std::max(i, j)));
+    };
     for (const CouplingProducts& coupling : products.couplings()) {
-        if (coupling.a == 0) continue;
+        if (coupling.a == 0)
+            continue;
         for (Index g = 0; g < factors[coupling.a].n_levels; ++g)
             for (Index i = coupling.start[g]; i < coupling.start[g + 1]; ++i)
                 add(block_of[coupling.a][g], block_of[coupling.b][coupling.level[i]]);
@@ -55,7 +60,8 @@ Graph schur_graph(const CrossProducts& products, const std::vector<std::vector<I
     std::vector<std::vector<std::int32_t>> levels_of(n_blocks);
     std::vector<std::vector<std::int32_t>> blocks_of(factors[0].n_levels);
     for (const CouplingProducts& coupling : products.couplings()) {
-        if (coupling.a != 0) continue;
+        if (coupling.a != 0)
+            continue;
         for (Index g = 0; g < factors[0].n_levels; ++g)
             for (Index i = coupling.start[g]; i < coupling.start[g + 1]; ++i) {
                 const Index block = block_of[coupling.b][coupling.level[i]];
@@ -67,9 +73,11 @@ Graph schur_graph(const CrossProducts& products, const std::vector<std::vector<I
     for (std::int32_t j = 0; j < n_blocks; ++j) {
         column.open(j);
         column.add(graph[j]);
-        for (const std::int32_t g : levels_of[j]) column.add(blocks_of[g]);
+        for (const std::int32_t g : levels_of[j])
+            column.add(blocks_of[g]);
         entries += static_cast<Index>(column.rows().size());
-        if (entries > most) return {};
+        if (entries > most)
+            return {};
         graph[j] = column.rows();
     }
     return graph;
@@ -96,7 +104,8 @@ std::vector<Index> minimum_degree(const Graph& graph) {
 Graph symbolic_factor(const Graph& graph, const std::vector<Index>& order) {
     const Index n = static_cast<Index>(graph.size());
     std::vector<std::int32_t> position(n);
-    for (Index k = 0; k < n; ++k) position[order[k]] = static_cast<std::int32_t>(k);
+    for (Index k = 0; k < n; ++k)
+        position[order[k]] = static_cast<std::int32_t>(k);
     Graph L(n);
     for (Index j = 0; j < n; ++j)
         for (const std::int32_t i : graph[j]) {
@@ -108,10 +117,12 @@ Graph symbolic_factor(const Graph& graph, const std::vector<Index>& order) {
     for (std::int32_t j = 0; j < n; ++j) {
         column.open(j);
         column.add(L[j]);
-        for (const std::int32_t child : children[j]) column.add(L[child]);
+        for (const std::int32_t child : children[j])
+            column.add(L[child]);
         L[j] = column.rows();
         std::sort(L[j].begin(), L[j].end());
-        if (!L[j].empty()) children[L[j].front()].push_back(j);
+        if (!L[j].empty())
+            children[L[j].front()].push_back(j);
     }
     return L;
 }
@@ -120,7 +131,8 @@ Graph symbolic_factor(const Graph& graph, const std::vector<Index>& order) {
 
 Tail::Tail(const CrossProducts& products, Method method, double memory_limit) {
     order_blocks(products, method);
-    if (memory_limit > 0.0 && workspace_bytes() > memory_limit) throw MemoryLimit(workspace_bytes(), memory_limit);
+    if (memory_limit > 0.0 && workspace_bytes() > memory_limit)
+        throw MemoryLimit(workspace_bytes(), memory_limit);
     fill_couplings(products);
     fill_trailing(products);
 }
@@ -145,23 +157,29 @@ void Tail::order_blocks(const CrossProducts& products, Method method) {
     dense_flops = q * q * q / 3.0;
     sparse_flops = -1.0;
     constexpr double small = 150.0;  // where a dense factor costs microseconds
-    if (method == Method::Dense || (method == Method::Automatic && q <= small)) return;
+    if (method == Method::Dense || (method == Method::Automatic && q <= small))
+        return;
 
     const double full = static_cast<double>(count) * static_cast<double>(count) / 2.0;
-    const Graph graph = schur_graph(products, block_of, count,
-                                    static_cast<Index>(method == Method::Sparse ? full + 1.0 : 0.25 * full));
-    if (graph.empty()) return;
+    const Graph graph =
+        schur_graph(products, block_of, count, static_cast<Index>(method == Method::Sparse ? full + 1.0 : 0.25 * full));
+    if (graph.empty())
+        return;
     order = minimum_degree(graph);
     const Graph L = symbolic_factor(graph, order);
     const std::vector<std::int32_t> natural_factor = block_factor;
-    const auto n_cols = [&](Index position) { return static_cast<double>(factors[natural_factor[order[position]]].n_cols); };
+    const auto n_cols = [&](Index position) {
+        return static_cast<double>(factors[natural_factor[order[position]]].n_cols);
+    };
     sparse_flops = 0.0;
     for (Index j = 0; j < count; ++j) {
         double height = n_cols(j);
-        for (const std::int32_t i : L[j]) height += n_cols(i);
+        for (const std::int32_t i : L[j])
+            height += n_cols(i);
         sparse_flops += n_cols(j) * height * height;
     }
-    if (method == Method::Automatic && sparse_flops * dense_advantage > dense_flops) return;
+    if (method == Method::Automatic && sparse_flops * dense_advantage > dense_flops)
+        return;
 
     lay_out(products, order);
     below_start.assign(1, 0);
@@ -170,7 +188,8 @@ void Tail::order_blocks(const CrossProducts& products, Method method) {
         below.insert(below.end(), L[j].begin(), L[j].end());
         below_start.push_back(static_cast<Index>(below.size()));
         for (Index first = block_start[j]; first < block_start[j + 1]; ++first) {
-            for (Index i = first; i < block_start[j + 1]; ++i) pattern.row.push_back(static_cast<std::int32_t>(i));
+            for (Index i = first; i < block_start[j + 1]; ++i)
+                pattern.row.push_back(static_cast<std::int32_t>(i));
             for (const std::int32_t block : L[j])
                 for (Index i = block_start[block]; i < block_start[block + 1]; ++i)
                     pattern.row.push_back(static_cast<std::int32_t>(i));
@@ -215,17 +234,21 @@ void Tail::fill_couplings(const CrossProducts& products) {
     for (Index g = 0; g < factors[0].n_levels; ++g) {
         cells.clear();
         for (const CouplingProducts& coupling : products.couplings()) {
-            if (coupling.a != 0) continue;
+            if (coupling.a != 0)
+                continue;
             const Index c = factors[coupling.b].n_cols;
             for (Index i = coupling.start[g]; i < coupling.start[g + 1]; ++i)
-                cells.push_back({block_start[block_of[coupling.b][coupling.level[i]]], c, coupling.block.data() + i * c1 * c});
+                cells.push_back(
+                    {block_start[block_of[coupling.b][coupling.level[i]]], c, coupling.block.data() + i * c1 * c});
         }
-        if (!dense()) std::sort(cells.begin(), cells.end(), [](const Cell& x, const Cell& y) { return x.row < y.row; });
+        if (!dense())
+            std::sort(cells.begin(), cells.end(), [](const Cell& x, const Cell& y) { return x.row < y.row; });
         for (const Cell& cell : cells)
             for (Index j = 0; j < cell.n_cols; ++j) {
                 coupling_row.push_back(static_cast<std::int32_t>(cell.row + j));
                 ++count[cell.row + j + 1];
-                for (Index i = 0; i < c1; ++i) coupling_value.push_back(cell.block[i * cell.n_cols + j]);
+                for (Index i = 0; i < c1; ++i)
+                    coupling_value.push_back(cell.block[i * cell.n_cols + j]);
             }
         coupling_start.push_back(static_cast<Index>(coupling_row.size()));
     }
@@ -246,7 +269,8 @@ void Tail::fill_trailing(const CrossProducts& products) {
     };
     std::vector<Entry> entries;
     const auto add = [&](Index i, Index j, double value) {
-        entries.push_back({static_cast<std::int32_t>(std::max(i, j)), static_cast<std::int32_t>(std::min(i, j)), value});
+        entries.push_back(
+            {static_cast<std::int32_t>(std::max(i, j)), static_cast<std::int32_t>(std::min(i, j)), value});
     };
     B2.resize(q_tail, P);
     for (std::size_t f = 1; f < factors.size(); ++f) {
@@ -256,22 +280,26 @@ void Tail::fill_trailing(const CrossProducts& products) {
             const Index first = block_start[block_of[f][g]];
             B2.middleRows(first, c) = ConstRowMatrixMap(sums.ZtXy.data() + g * c * P, c, P);
             for (Index i = 0; i < c; ++i)
-                for (Index j = 0; j <= i; ++j) add(first + i, first + j, sums.ZtZ[g * packed(c, 0) + packed(i, j)]);
+                for (Index j = 0; j <= i; ++j)
+                    add(first + i, first + j, sums.ZtZ[g * packed(c, 0) + packed(i, j)]);
         }
     }
     for (const CouplingProducts& coupling : products.couplings()) {
-        if (coupling.a == 0) continue;
+        if (coupling.a == 0)
+            continue;
         const Index ca = factors[coupling.a].n_cols, cb = factors[coupling.b].n_cols;
         for (Index g = 0; g < factors[coupling.a].n_levels; ++g)
             for (Index k = coupling.start[g]; k < coupling.start[g + 1]; ++k) {
                 const Index row = block_start[block_of[coupling.a][g]];
                 const Index column = block_start[block_of[coupling.b][coupling.level[k]]];
                 for (Index i = 0; i < ca; ++i)
-                    for (Index j = 0; j < cb; ++j) add(row + i, column + j, coupling.block[(k * ca + i) * cb + j]);
+                    for (Index j = 0; j < cb; ++j)
+                        add(row + i, column + j, coupling.block[(k * ca + i) * cb + j]);
             }
     }
     A22_start.assign(q_tail + 1, 0);
-    for (const Entry& entry : entries) ++A22_start[entry.column + 1];
+    for (const Entry& entry : entries)
+        ++A22_start[entry.column + 1];
     std::partial_sum(A22_start.begin(), A22_start.end(), A22_start.begin());
     A22_row.resize(entries.size());
     A22_value.resize(entries.size());

@@ -25,15 +25,15 @@ struct Tail {
     Index diagonal(Index j) const { return dense() ? j * (q() + 1) : pattern.start[j]; }
     Index n_values() const { return dense() ? q() * q() : static_cast<Index>(pattern.row.size()); }
 
-    std::vector<std::int32_t> block_factor;  ///< internal position of each block's factor
-    std::vector<Index> block_start{0};       ///< first scalar row of each block, n_blocks + 1
-    std::vector<std::vector<Index>> block_of;///< [factor][level] -> block; empty for the leading factor
-    bool scalar = true;                      ///< every block has one column
+    std::vector<std::int32_t> block_factor;    ///< internal position of each block's factor
+    std::vector<Index> block_start{0};         ///< first scalar row of each block, n_blocks + 1
+    std::vector<std::vector<Index>> block_of;  ///< [factor][level] -> block; empty for the leading factor
+    bool scalar = true;                        ///< every block has one column
 
     // blocks below the diagonal of each block column (sparse only; dense: all)
     std::vector<Index> below_start;
     std::vector<std::int32_t> below;
-    SparsePattern pattern;                   ///< scalar rows of L (sparse only)
+    SparsePattern pattern;  ///< scalar rows of L (sparse only)
 
     // Z_1'WZ_2 by levels of the leading factor: scalar rows ascending, c_1 values each; and who couples to a column
     std::vector<Index> coupling_start;
@@ -53,7 +53,7 @@ struct Tail {
 
     double dense_flops = 0.0, sparse_flops = 0.0;  ///< of one factorisation; sparse -1 where it was not analysed
 
-   private:
+ private:
     void order_blocks(const CrossProducts& products, Method method);
     void lay_out(const CrossProducts& products, const std::vector<Index>& order);
     void fill_couplings(const CrossProducts& products);

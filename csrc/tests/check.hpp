@@ -39,14 +39,16 @@ inline int& failures() {
 }
 
 inline void report(bool passed, const char* file, int line, const char* text) {
-    if (passed) return;
+    if (passed)
+        return;
     ++failures();
     std::printf("%s:%d: failed: %s\n", file, line, text);
 }
 
 // Relative to the larger of the two; equal infinities are close, and nothing is close to a NaN.
 inline void report_close(double a, double b, double rtol, const char* file, int line, const char* text) {
-    if (a == b || std::abs(a - b) <= rtol * std::max(std::abs(a), std::abs(b))) return;
+    if (a == b || std::abs(a - b) <= rtol * std::max(std::abs(a), std::abs(b)))
+        return;
     ++failures();
     std::printf("%s:%d: failed: %s: %.17g against %.17g, difference %.3g, rtol %.3g\n", file, line, text, a, b, a - b,
                 rtol);
@@ -58,24 +60,24 @@ inline void report_close(double a, double b, double rtol, const char* file, int 
 #define CHECK_JOIN(a, b) CHECK_JOIN_(a, b)
 
 #define TEST(name) CHECK_TEST(name, CHECK_JOIN(test_at_line_, __LINE__), CHECK_JOIN(registration_, __LINE__))
-#define CHECK_TEST(name, function, registration)                               \
-    static void function();                                                    \
-    static const check::Registration registration(name, function);             \
+#define CHECK_TEST(name, function, registration)                   \
+    static void function();                                        \
+    static const check::Registration registration(name, function); \
     static void function()
 
 #define CHECK(condition) check::report(static_cast<bool>(condition), __FILE__, __LINE__, #condition)
 #define CHECK_CLOSE(a, b, rtol) check::report_close((a), (b), (rtol), __FILE__, __LINE__, #a " ~ " #b)
 
 // The statement must throw an exception of this type.
-#define CHECK_THROWS(statement, type)                                          \
-    do {                                                                       \
-        bool thrown = false;                                                   \
-        try {                                                                  \
-            statement;                                                         \
-        } catch (const type&) {                                                \
-            thrown = true;                                                     \
-        }                                                                      \
-        check::report(thrown, __FILE__, __LINE__, #statement " throws " #type);\
+#define CHECK_THROWS(statement, type)                                           \
+    do {                                                                        \
+        bool thrown = false;                                                    \
+        try {                                                                   \
+            statement;                                                          \
+        } catch (const type&) {                                                 \
+            thrown = true;                                                      \
+        }                                                                       \
+        check::report(thrown, __FILE__, __LINE__, #statement " throws " #type); \
     } while (false)
 
 int main() {
@@ -87,7 +89,8 @@ int main() {
             ++check::failures();
             std::printf("unexpected exception: %s\n", error.what());
         }
-        if (check::failures() > before) std::printf("FAILED  %s\n", test.name);
+        if (check::failures() > before)
+            std::printf("FAILED  %s\n", test.name);
     }
     std::printf("%zu tests, %d failed checks\n", check::tests().size(), check::failures());
     return check::failures() == 0 ? 0 : 1;

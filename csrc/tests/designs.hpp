@@ -17,7 +17,7 @@ using pymixed::Vector;
 
 /// Standard normal deviates by Marsaglia's polar method; those of <random> differ from library to library.
 class Normal {
-   public:
+ public:
     explicit Normal(unsigned seed) : bits_(seed) {}
 
     double uniform() { return (static_cast<double>(bits_() >> 11) + 0.5) * 0x1p-53; }
@@ -25,11 +25,12 @@ class Normal {
     double operator()() {
         while (true) {
             const double a = 2.0 * uniform() - 1.0, b = 2.0 * uniform() - 1.0, square = a * a + b * b;
-            if (square < 1.0) return a * std::sqrt(-2.0 * std::log(square) / square);
+            if (square < 1.0)
+                return a * std::sqrt(-2.0 * std::log(square) / square);
         }
     }
 
-   private:
+ private:
     std::mt19937_64 bits_;
 };
 
@@ -51,9 +52,12 @@ struct Design {
         pymixed::Rows out;
         out.n = last - first;
         out.y = {y.data() + first, 1};
-        for (Index j = 0; j < X.cols(); ++j) out.X.push_back({X.col(j).data() + first, 1});
-        for (const Vector& z : Z) out.Z.push_back({z.size() == 0 ? nullptr : z.data() + first, 1});
-        for (const auto& code : codes) out.codes.push_back(code.data() + first);
+        for (Index j = 0; j < X.cols(); ++j)
+            out.X.push_back({X.col(j).data() + first, 1});
+        for (const Vector& z : Z)
+            out.Z.push_back({z.size() == 0 ? nullptr : z.data() + first, 1});
+        for (const auto& code : codes)
+            out.codes.push_back(code.data() + first);
         out.weights = weights.size() == 0 ? nullptr : weights.data() + first;
         return out;
     }
@@ -72,9 +76,11 @@ inline Design simulate(Index n, Index p, const std::vector<std::pair<Index, Inde
     out.y.resize(n);
     for (Index i = 0; i < n; ++i) {
         out.y[i] = normal();
-        for (Index j = 0; j < p; ++j) out.X(i, j) = j == 0 ? 1.0 : normal();
+        for (Index j = 0; j < p; ++j)
+            out.X(i, j) = j == 0 ? 1.0 : normal();
     }
-    for (Index j = 0; j < p; ++j) out.y += (1.0 + 0.1 * static_cast<double>(j)) * out.X.col(j);
+    for (Index j = 0; j < p; ++j)
+        out.y += (1.0 + 0.1 * static_cast<double>(j)) * out.X.col(j);
     for (const auto& [levels, n_cols] : factors) {
         std::vector<std::int32_t> code(n);
         for (Index i = 0; i < n; ++i) {
@@ -87,11 +93,14 @@ inline Design simulate(Index n, Index p, const std::vector<std::pair<Index, Inde
             Vector z;
             if (j > 0) {
                 z.resize(n);
-                for (Index i = 0; i < n; ++i) z[i] = normal();
+                for (Index i = 0; i < n; ++i)
+                    z[i] = normal();
             }
             Vector effect(levels);
-            for (Index g = 0; g < levels; ++g) effect[g] = 0.7 * normal();
-            for (Index i = 0; i < n; ++i) out.y[i] += effect[code[i]] * (j > 0 ? z[i] : 1.0);
+            for (Index g = 0; g < levels; ++g)
+                effect[g] = 0.7 * normal();
+            for (Index i = 0; i < n; ++i)
+                out.y[i] += effect[code[i]] * (j > 0 ? z[i] : 1.0);
             out.Z.push_back(std::move(z));
         }
         out.codes.push_back(std::move(code));

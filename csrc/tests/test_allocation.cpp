@@ -47,7 +47,9 @@ void* memalign(std::size_t alignment, std::size_t size) noexcept {
     ++allocations;
     return __libc_memalign(alignment, size);
 }
-void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept { return memalign(alignment, size); }
+void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
+    return memalign(alignment, size);
+}
 int posix_memalign(void** out, std::size_t alignment, std::size_t size) noexcept {
     *out = memalign(alignment, size);
     return *out == nullptr ? 12 : 0;  // ENOMEM
@@ -65,7 +67,8 @@ void check_quiet(const Problem& problem) {
     for (const bool reml : {true, false}) {
         Deviance deviance(problem, reml);
         std::vector<Vector> points;
-        for (unsigned seed = 1; seed <= 3; ++seed) points.push_back(designs::some_theta(problem.layout(), seed));
+        for (unsigned seed = 1; seed <= 3; ++seed)
+            points.push_back(designs::some_theta(problem.layout(), seed));
         points.push_back(Vector::Zero(problem.layout().n_theta()));
         points.push_back(1e-13 * points[0]);
         deviance.evaluate(points[0], Coordinates::User);
@@ -95,7 +98,10 @@ TEST("the trap counts new, malloc and Eigen's allocations") {
     ::operator delete(::operator new(8));
     const long after_new = allocations;
     CHECK(after_new > before);
-    { Vector eigen = Vector::Zero(1000); CHECK(eigen.sum() == 0.0); }
+    {
+        Vector eigen = Vector::Zero(1000);
+        CHECK(eigen.sum() == 0.0);
+    }
     const long after_eigen = allocations;
     CHECK(after_eigen > after_new);
     void* block = nullptr;
@@ -112,7 +118,8 @@ TEST("one factor, sums over patterns") {
         CHECK(problem.method() == Method::Single && problem.leading().use_moments());
         check_quiet(problem);
         Design slopes = designs::simulate(600, p, {{100, 2}}, 2);  // the same six values of z in every level
-        for (Index i = 0; i < slopes.n(); ++i) slopes.Z[1][i] = static_cast<double>(i / 100);
+        for (Index i = 0; i < slopes.n(); ++i)
+            slopes.Z[1][i] = static_cast<double>(i / 100);
         const Problem vector_valued(slopes.layout(), slopes.rows());
         CHECK(vector_valued.leading().use_moments());
         check_quiet(vector_valued);

@@ -15,7 +15,8 @@ Matrix dense_Z(const Design& design, const RandomEffects::Factor& factor) {
     Matrix Z = Matrix::Zero(design.n(), factor.size());
     for (Index j = 0; j < factor.n_cols; ++j) {
         const Vector z = design.z_column(factor.columns[j]);
-        for (Index i = 0; i < design.n(); ++i) Z(i, design.codes[factor.user_position][i] * factor.n_cols + j) = z[i];
+        for (Index i = 0; i < design.n(); ++i)
+            Z(i, design.codes[factor.user_position][i] * factor.n_cols + j) = z[i];
     }
     return Z;
 }
@@ -30,7 +31,8 @@ FixedBasis plain_fixed_basis(Index p) {
 RandomBasis plain_random_basis(const Design& design) {
     const Index count = static_cast<Index>(design.Z.size());
     std::vector<bool> constant;
-    for (const Vector& z : design.Z) constant.push_back(z.size() == 0);
+    for (const Vector& z : design.Z)
+        constant.push_back(z.size() == 0);
     return {design.layout(), Vector::Zero(count), Vector::Ones(count), constant};
 }
 
@@ -39,7 +41,8 @@ Design crossed(bool weighted) {
     if (weighted) {
         designs::Normal normal(6);
         design.weights.resize(design.n());
-        for (double& w : design.weights) w = 0.2 + normal.uniform();
+        for (double& w : design.weights)
+            w = 0.2 + normal.uniform();
     }
     return design;
 }
@@ -68,7 +71,8 @@ CrossProducts in_chunks(const Design& design, Index chunks) {
         return CrossProducts(design.layout(), design.rows(k * design.n() / chunks, (k + 1) * design.n() / chunks));
     };
     CrossProducts sum = chunk(0);
-    for (Index k = 1; k < chunks; ++k) sum.merge(chunk(k));
+    for (Index k = 1; k < chunks; ++k)
+        sum.merge(chunk(k));
     return sum;
 }
 
@@ -82,7 +86,8 @@ void check_merging(const Design& design, double tolerance = 1e-12) {
         const Outcome parts = outcome(merged, theta);
         CHECK(merged.n() == design.n());
         CHECK_CLOSE(parts.value, whole.value, tolerance);
-        for (Index j = 0; j < whole.beta.size(); ++j) CHECK_CLOSE(parts.beta[j], whole.beta[j], 100.0 * tolerance);
+        for (Index j = 0; j < whole.beta.size(); ++j)
+            CHECK_CLOSE(parts.beta[j], whole.beta[j], 100.0 * tolerance);
     }
 }
 
@@ -159,7 +164,8 @@ TEST("merged equals unmerged where a column is constant within chunks") {
     // sorted cell means: in each of the seven chunks one column of X is all ones, the others zero
     Design design = crossed(false);
     design.X = Matrix::Zero(design.n(), 7);
-    for (Index i = 0; i < design.n(); ++i) design.X(i, i * 7 / design.n()) = 1.0;
+    for (Index i = 0; i < design.n(); ++i)
+        design.X(i, i * 7 / design.n()) = 1.0;
     check_merging(design);
 }
 
@@ -179,7 +185,8 @@ TEST("columns that depend on others are dropped") {
     CHECK(problem.p() == 4);
     const Outcome with = outcome(products, theta);
     CHECK_CLOSE(with.value, without.value, 1e-12);
-    for (Index j = 0; j < 4; ++j) CHECK_CLOSE(with.beta[j], without.beta[j], 1e-10);
+    for (Index j = 0; j < 4; ++j)
+        CHECK_CLOSE(with.beta[j], without.beta[j], 1e-10);
 }
 
 TEST("integer weights give the sums of repeated rows") {
@@ -193,10 +200,12 @@ TEST("integer weights give the sums of repeated rows") {
     repeated.X = weighted.X(from, Eigen::all).eval();
     repeated.y = weighted.y(from).eval();
     for (Vector& z : repeated.Z)
-        if (z.size() > 0) z = z(from).eval();
+        if (z.size() > 0)
+            z = z(from).eval();
     for (std::size_t f = 0; f < repeated.codes.size(); ++f) {
         repeated.codes[f].clear();
-        for (const Index i : from) repeated.codes[f].push_back(weighted.codes[f][i]);
+        for (const Index i : from)
+            repeated.codes[f].push_back(weighted.codes[f][i]);
     }
     const FixedBasis fixed = FixedBasis::from_rows(weighted.rows());
     const RandomBasis random = RandomBasis::from_rows(weighted.layout(), weighted.rows());

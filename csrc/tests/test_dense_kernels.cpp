@@ -23,13 +23,15 @@ constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 std::vector<const DenseKernels*> kernels() {
     std::vector<const DenseKernels*> sets{&pymixed::detail::dense_kernels_baseline()};
     const DenseKernels* avx2 = pymixed::detail::dense_kernels_avx2();
-    if (avx2 != nullptr && &pymixed::dense_kernels() == avx2) sets.push_back(avx2);
+    if (avx2 != nullptr && &pymixed::dense_kernels() == avx2)
+        sets.push_back(avx2);
     return sets;
 }
 
 std::vector<Size> sizes() {
     std::vector<Size> out;
-    for (Size n = 1; n <= 70; ++n) out.push_back(n);
+    for (Size n = 1; n <= 70; ++n)
+        out.push_back(n);
     out.push_back(257);
     return out;
 }
@@ -48,24 +50,29 @@ struct Array {
     bool padding_is_nan() const {
         for (Size j = 0; j < columns; ++j)
             for (Size i = rows; i < ld; ++i)
-                if (!std::isnan((*this)(i, j))) return false;
+                if (!std::isnan((*this)(i, j)))
+                    return false;
         return true;
     }
     bool upper_is_nan() const {
         for (Size j = 0; j < columns; ++j)
             for (Size i = 0; i < j && i < rows; ++i)
-                if (!std::isnan((*this)(i, j))) return false;
+                if (!std::isnan((*this)(i, j)))
+                    return false;
         return true;
     }
 };
 
 std::mt19937_64 bits(20240601);
-double uniform() { return static_cast<double>(bits() >> 11) * 0x1p-52 - 1.0; }
+double uniform() {
+    return static_cast<double>(bits() >> 11) * 0x1p-52 - 1.0;
+}
 
 Array random_array(Size rows, Size columns) {
     Array out(rows, columns);
     for (Size j = 0; j < columns; ++j)
-        for (Size i = 0; i < rows; ++i) out(i, j) = uniform();
+        for (Size i = 0; i < rows; ++i)
+            out(i, j) = uniform();
     return out;
 }
 
@@ -73,13 +80,15 @@ Array random_array(Size rows, Size columns) {
 Array random_positive_definite(Size n) {
     Array out(n, n);
     for (Size j = 0; j < n; ++j)
-        for (Size i = j; i < n; ++i) out(i, j) = i == j ? 0.6 * static_cast<double>(n) + 1.0 + uniform() : uniform();
+        for (Size i = j; i < n; ++i)
+            out(i, j) = i == j ? 0.6 * static_cast<double>(n) + 1.0 + uniform() : uniform();
     return out;
 }
 
 /// The larger of the two in `worst`; a NaN stays.
 void keep_larger(double& worst, long double error) {
-    if (!std::isnan(worst) && !(error <= worst)) worst = static_cast<double>(error);
+    if (!std::isnan(worst) && !(error <= worst))
+        worst = static_cast<double>(error);
 }
 
 std::vector<double> workspace(Size m, Size n, Size k) {
@@ -97,7 +106,8 @@ void check_multiply_add(const DenseKernels& set, Size m, Size n, Size k) {
             Array C = random_array(m, n);
             if (lower)
                 for (Size j = 0; j < n; ++j)
-                    for (Size i = 0; i < std::min(j, m); ++i) C(i, j) = not_a_number;
+                    for (Size i = 0; i < std::min(j, m); ++i)
+                        C(i, j) = not_a_number;
             const Array before = C;
             const Operand a = turn_A ? Operand{A.begin(), A.ld, 1} : Operand{A.begin(), 1, A.ld};
             const Operand b = turn_B ? Operand{B.begin(), B.ld, 1} : Operand{B.begin(), 1, B.ld};
@@ -116,7 +126,8 @@ void check_multiply_add(const DenseKernels& set, Size m, Size n, Size k) {
                 }
             CHECK(worst <= 1.0);
             CHECK(C.padding_is_nan());
-            if (lower) CHECK(C.upper_is_nan());
+            if (lower)
+                CHECK(C.upper_is_nan());
         }
 }
 
@@ -145,7 +156,7 @@ TEST("multiply_add") {
                 check_multiply_add(*set, s, other, 1 + s * 13 % 67);
                 check_multiply_add(*set, other, s, 1 + s * 11 % 61);
             }
-        check_multiply_add(*set, 40, 30, 600);   // deeper than a packed block
+        check_multiply_add(*set, 40, 30, 600);    // deeper than a packed block
         check_multiply_add(*set, 1030, 1030, 3);  // wider
         check_multiply_add(*set, 257, 257, 257);
     }
@@ -171,7 +182,8 @@ TEST("cholesky refuses pivots that are not positive") {
                     std::vector<double> work = workspace(n, n, n);
                     Array A(n, n);
                     for (Size j = 0; j < n; ++j)
-                        for (Size i = j; i < n; ++i) A(i, j) = i != j ? 0.0 : (j == at ? pivot : 2.0);
+                        for (Size i = j; i < n; ++i)
+                            A(i, j) = i != j ? 0.0 : (j == at ? pivot : 2.0);
                     CHECK(!set->cholesky(n, A.begin(), A.ld, work.data()));
                 }
 }

@@ -38,19 +38,22 @@ void check_same(const Evaluation& a, const Evaluation& b, double tolerance) {
 double dense_criterion(const Design& design, const Vector& theta, bool reml) {
     const RandomEffects layout = design.layout();
     Templates unit = layout.make_templates(), T = unit;
-    for (Matrix& basis : unit) basis.setIdentity();
+    for (Matrix& basis : unit)
+        basis.setIdentity();
     layout.templates_into(theta, unit, T);
     Matrix V = Matrix::Zero(design.n(), design.n());
     V.diagonal() = design.weights.size() == 0 ? Vector::Ones(design.n()) : Vector(design.weights.cwiseInverse());
     for (std::size_t f = 0; f < T.size(); ++f) {
         const auto& factor = layout.factors()[f];
         Matrix z(design.n(), factor.n_cols);
-        for (Index j = 0; j < factor.n_cols; ++j) z.col(j) = design.z_column(factor.columns[j]);
+        for (Index j = 0; j < factor.n_cols; ++j)
+            z.col(j) = design.z_column(factor.columns[j]);
         const Matrix zT = z * T[f];
         const auto& codes = design.codes[factor.user_position];
         for (Index i = 0; i < design.n(); ++i)
             for (Index k = 0; k < design.n(); ++k)
-                if (codes[i] == codes[k]) V(i, k) += zT.row(i).dot(zT.row(k));
+                if (codes[i] == codes[k])
+                    V(i, k) += zT.row(i).dot(zT.row(k));
     }
     const Eigen::LLT<Matrix> root(V);
     Matrix Xy(design.n(), design.X.cols() + 1);
@@ -87,7 +90,8 @@ std::vector<Design> crossed_designs() {
                             designs::simulate(240, 4, {{11, 4}, {5, 3}}, 4)};
     designs::Normal normal(5);
     out.back().weights.resize(240);
-    for (double& w : out.back().weights) w = 0.3 + normal.uniform();
+    for (double& w : out.back().weights)
+        w = 0.3 + normal.uniform();
     // two terms on one factor, one of them with independent columns
     Design terms = designs::simulate(240, 2, {{17, 3}, {11, 2}}, 6);
     terms.terms = {{0, 1, Structure::Unstructured}, {0, 2, Structure::Diagonal}, {1, 2, Structure::Unstructured}};
@@ -180,11 +184,13 @@ TEST("a factor without variance: gradient zero, curvature that of the criterion"
             for (Index f = 0; f < static_cast<Index>(layout.factors().size()); ++f) {
                 Vector theta = designs::some_theta(layout, 5);
                 for (Index i = 0; i < theta.size(); ++i)
-                    if (layout.entries()[i].factor == f) theta[i] = 0.0;
+                    if (layout.entries()[i].factor == f)
+                        theta[i] = 0.0;
                 const Evaluation at_zero = evaluate(deviance, theta);
                 const double size = at_zero.gradient.cwiseAbs().maxCoeff();
                 for (Index i = 0; i < theta.size(); ++i) {
-                    if (layout.entries()[i].factor != f) continue;
+                    if (layout.entries()[i].factor != f)
+                        continue;
                     CHECK(std::abs(at_zero.gradient[i]) <= 1e-9 * size);
                     // even in theta_i: the gradient a little away is curvature times the way
                     const double step = 1e-4;
@@ -200,7 +206,8 @@ TEST("a factor without variance: gradient zero, curvature that of the criterion"
 
 TEST("user's and internal coordinates name the same model") {
     Design design = designs::simulate(240, 3, {{17, 3}, {11, 2}}, 10);
-    for (const std::size_t j : {1, 4}) design.Z[j].array() = 250.0 + 40.0 * design.Z[j].array();
+    for (const std::size_t j : {1, 4})
+        design.Z[j].array() = 250.0 + 40.0 * design.Z[j].array();
     const Problem problem(design.layout(), design.rows());
     const RandomEffects& layout = problem.layout();
     const RandomBasis& basis = problem.products().random_basis();

@@ -14,7 +14,9 @@ using namespace pymixed;
 using Mask = Eigen::Matrix<bool, Eigen::Dynamic, Eigen::Dynamic>;
 
 std::mt19937_64 bits(7);
-double uniform() { return static_cast<double>(bits() >> 11) * 0x1p-52 - 1.0; }
+double uniform() {
+    return static_cast<double>(bits() >> 11) * 0x1p-52 - 1.0;
+}
 
 /// Where the factor differs from zero: eliminating column k joins all rows below it.
 Mask closed_under_fill(Mask mask) {
@@ -22,7 +24,8 @@ Mask closed_under_fill(Mask mask) {
     for (Index k = 0; k < n; ++k) {
         mask(k, k) = true;
         for (Index j = k + 1; j < n; ++j)
-            for (Index i = j; i < n; ++i) mask(i, j) = mask(i, j) || (mask(i, k) && mask(j, k));
+            for (Index i = j; i < n; ++i)
+                mask(i, j) = mask(i, j) || (mask(i, k) && mask(j, k));
     }
     return mask;
 }
@@ -31,7 +34,8 @@ SparsePattern pattern_of(const Mask& mask) {
     SparsePattern out;
     for (Index j = 0; j < mask.cols(); ++j) {
         for (Index i = j; i < mask.rows(); ++i)
-            if (mask(i, j)) out.row.push_back(static_cast<std::int32_t>(i));
+            if (mask(i, j))
+                out.row.push_back(static_cast<std::int32_t>(i));
         out.start.push_back(static_cast<Index>(out.row.size()));
     }
     return out;
@@ -40,7 +44,8 @@ SparsePattern pattern_of(const Mask& mask) {
 std::vector<double> gather(const SparsePattern& pattern, const Matrix& A) {
     std::vector<double> out;
     for (Index j = 0; j < pattern.n(); ++j)
-        for (Index p = pattern.start[j]; p < pattern.start[j + 1]; ++p) out.push_back(A(pattern.row[p], j));
+        for (Index p = pattern.start[j]; p < pattern.start[j + 1]; ++p)
+            out.push_back(A(pattern.row[p], j));
     return out;
 }
 
@@ -50,7 +55,8 @@ Matrix fill(const Mask& mask) {
     Matrix A = Matrix::Zero(n, n);
     for (Index j = 0; j < n; ++j)
         for (Index i = j + 1; i < n; ++i)
-            if (mask(i, j)) A(i, j) = A(j, i) = uniform();
+            if (mask(i, j))
+                A(i, j) = A(j, i) = uniform();
     A.diagonal() = A.cwiseAbs().rowwise().sum().array() + 1.0;
     return A;
 }
@@ -73,7 +79,8 @@ void check_against_dense(const Mask& mask) {
         CHECK(largest_difference(values, gather(pattern, L)) <= tolerance);
 
         Matrix B(n, 3);
-        for (Index i = 0; i < B.size(); ++i) B.data()[i] = uniform();
+        for (Index i = 0; i < B.size(); ++i)
+            B.data()[i] = uniform();
         Matrix forward = B, backward = B;
         sparse.solve_lower(values.data(), 3, forward.data());
         sparse.solve_lower_transposed(values.data(), 3, backward.data());
@@ -90,7 +97,8 @@ void check_against_dense(const Mask& mask) {
 
 Mask tridiagonal(Index n) {
     Mask mask = Mask::Zero(n, n);
-    for (Index j = 0; j + 1 < n; ++j) mask(j + 1, j) = true;
+    for (Index j = 0; j + 1 < n; ++j)
+        mask(j + 1, j) = true;
     return mask;
 }
 
@@ -104,7 +112,8 @@ TEST("tridiagonal by hand") {
     std::vector<double> values;
     for (Index j = 0; j < n; ++j) {
         values.push_back(2.0);
-        if (j + 1 < n) values.push_back(-1.0);
+        if (j + 1 < n)
+            values.push_back(-1.0);
     }
     CHECK(sparse.factor(values.data()));
     for (Index j = 0; j < n; ++j)
@@ -124,7 +133,8 @@ TEST("an arrow with its point last has no fill, by hand") {
     CHECK(static_cast<Index>(pattern.row.size()) == 2 * n - 1);
     SparseCholesky sparse(pattern);
     std::vector<double> values;
-    for (Index j = 0; j + 1 < n; ++j) values.insert(values.end(), {2.0, 1.0});
+    for (Index j = 0; j + 1 < n; ++j)
+        values.insert(values.end(), {2.0, 1.0});
     values.push_back(static_cast<double>(n));
     CHECK(sparse.factor(values.data()));
     CHECK_CLOSE(values.back(), std::sqrt((n + 1.0) / 2.0), 1e-15);
@@ -153,7 +163,8 @@ TEST("random patterns") {
         for (const double density : {0.02, 0.1, 0.3}) {
             Mask mask = Mask::Zero(n, n);
             for (Index j = 0; j < n; ++j)
-                for (Index i = j + 1; i < n; ++i) mask(i, j) = 0.5 * (uniform() + 1.0) < density;
+                for (Index i = j + 1; i < n; ++i)
+                    mask(i, j) = 0.5 * (uniform() + 1.0) < density;
             check_against_dense(mask);
         }
 }

@@ -35,7 +35,9 @@ struct FixedBasis {
 };
 
 /// Packed lower triangle, row by row: position of (i, j), i >= j.
-inline Index packed(Index i, Index j) { return i * (i + 1) / 2 + j; }
+inline Index packed(Index i, Index j) {
+    return i * (i + 1) / 2 + j;
+}
 
 /// What one grouping factor adds up: per level Z_g'WZ_g (packed lower triangle) and Z_g'W[X y] (row-major c x (p+1)).
 struct FactorProducts {
@@ -45,13 +47,13 @@ struct FactorProducts {
 /// Z_a'WZ_b of two factors (a before b in internal order): compressed rows over the levels of a, columns ascending.
 struct CouplingProducts {
     Index a = 0, b = 0;
-    std::vector<Index> start;             ///< n_levels(a) + 1
-    std::vector<std::int32_t> level;      ///< level of b of each cell
-    std::vector<double> block;            ///< c_a x c_b per cell, row-major
+    std::vector<Index> start;         ///< n_levels(a) + 1
+    std::vector<std::int32_t> level;  ///< level of b of each cell
+    std::vector<double> block;        ///< c_a x c_b per cell, row-major
 };
 
 class CrossProducts {
-   public:
+ public:
     /// Sums over `rows` in the basis given; throws std::invalid_argument for codes outside the levels.
     CrossProducts(RandomEffects layout, FixedBasis fixed_basis, RandomBasis random_basis, const Rows& rows);
     /// The same with bases estimated from a sample of the rows.
@@ -73,7 +75,7 @@ class CrossProducts {
     const FactorProducts& factor(Index f) const { return factors_[f]; }
     const std::vector<CouplingProducts>& couplings() const { return couplings_; }
 
-   private:
+ private:
     void add_blocks(const Rows& rows);
     void add_couplings(const Rows& rows);
     void change_fixed_basis(const Matrix& from_new, FixedBasis basis);

@@ -32,8 +32,9 @@ enum class Coordinates {
 };
 
 class Deviance {
-   public:
-    /// @param n_threads  threads of the dense factorisation; the results do not depend on it
+ public:
+    /// @param n_threads  threads of the dense factorisation; the results do not depend on it. "Allocates nothing"
+    ///                   below holds for one thread: starting others allocates.
     Deviance(const Problem& problem, bool reml, int n_threads = 1);
     ~Deviance();
     Deviance(const Deviance&) = delete;
@@ -58,7 +59,7 @@ class Deviance {
     Index nu() const { return reml_ ? problem_.n() - problem_.p() : problem_.n(); }
 
     // Quantities of the last evaluate(), in the host's units.
-    double pwrss() const;                ///< r^2
+    double pwrss() const;  ///< r^2
     double sigma2() const { return pwrss() / static_cast<double>(nu()); }
     Vector beta() const;                 ///< p, of the columns that are kept
     Matrix unscaled_covariance() const;  ///< (X'V^-1X)^-1
@@ -70,7 +71,7 @@ class Deviance {
     std::vector<Matrix> covariance_derivatives();
     Vector pwrss_derivatives() const;
 
-   private:
+ private:
     void load(const Vector& theta, Coordinates coordinates);
     void lift_templates();
     void sum_levels();
@@ -80,11 +81,11 @@ class Deviance {
     bool reml_;
     std::unique_ptr<PenalizedLeastSquares> pls_;
     std::unique_ptr<Scores> scores_;
-    Templates T_, H_, TH_;                // per factor: template, H, T'H
+    Templates T_, H_, TH_;  // per factor: template, H, T'H
     const Templates* basis_ = nullptr;
-    std::vector<Matrix> D_;               // per entry d_iT T' + T d_iT'
+    std::vector<Matrix> D_;  // per entry d_iT T' + T d_iT'
     Vector theta_, lift_, lifted_theta_, gradient_;
-    Matrix information_, curvature_, Gc_; // Gc: c_i'G
+    Matrix information_, curvature_, Gc_;  // Gc: c_i'G
     std::vector<double> leading_R_, small_;
     double value_ = 0.0;
 };

@@ -22,7 +22,7 @@ struct Leading;
 struct Tail;
 
 class Problem {
-   public:
+ public:
     /// Analyses the rows' cross-products. Columns of X that depend linearly on those before them are dropped (a
     /// column whose part outside their span is less than about 3e-6 of it).
     /// @param memory_limit bytes; a factor that needs more is refused (0: no limit)
@@ -41,13 +41,13 @@ class Problem {
     bool has_tail() const { return layout().factors().size() > 1; }
 
     Index n() const { return products_->n(); }
-    Index p() const { return products_->p(); }                        ///< rank of X
-    const std::vector<Index>& kept() const { return kept_; }          ///< positions of the columns of X that are used
-    const std::vector<Index>& aliased() const { return aliased_; }    ///< and of those that were dropped
+    Index p() const { return products_->p(); }                      ///< rank of X
+    const std::vector<Index>& kept() const { return kept_; }        ///< positions of the columns of X that are used
+    const std::vector<Index>& aliased() const { return aliased_; }  ///< and of those that were dropped
     Method method() const;
     double workspace_bytes() const;
 
-   private:
+ private:
     std::shared_ptr<const CrossProducts> products_;
     std::vector<Index> aliased_, kept_;
     std::unique_ptr<Leading> leading_;
@@ -56,11 +56,11 @@ class Problem {
 
 /// A model whose workspace would exceed the memory given.
 class MemoryLimit : public std::bad_alloc {
-   public:
+ public:
     MemoryLimit(double needed, double available);
     const char* what() const noexcept override { return message_.c_str(); }
 
-   private:
+ private:
     std::string message_;
 };
 

@@ -33,7 +33,7 @@ struct TermSpec {
 using Templates = std::vector<Matrix>;
 
 class RandomEffects {
-   public:
+ public:
     struct Factor {
         Index user_position;
         Index n_levels;
@@ -71,7 +71,7 @@ class RandomEffects {
     /// Where no lower triangle leaves zero, 1; the start of an optimisation without better knowledge.
     Vector identity_theta() const;
 
-   private:
+ private:
     std::vector<Factor> factors_;
     std::vector<Term> terms_;
     std::vector<Entry> entries_;
@@ -81,7 +81,7 @@ class RandomEffects {
 ///
 ///     z_j = shift_j * 1 + scale_j * z~_j,    shift_j != 0 only where the factor has a constant column
 class RandomBasis {
-   public:
+ public:
     RandomBasis() = default;
     /// `shift` and `scale` run over all columns of Rows::Z; `constant` marks the columns that are the constant 1.
     RandomBasis(const RandomEffects& layout, Vector shift, Vector scale, std::vector<bool> constant);
@@ -101,7 +101,7 @@ class RandomBasis {
 
     bool operator==(const RandomBasis& other) const { return shift_ == other.shift_ && scale_ == other.scale_; }
 
-   private:
+ private:
     Matrix term_basis(const RandomEffects::Term& term) const;
     Vector convert(const RandomEffects& layout, const Vector& from, bool to_user) const;
 

@@ -5,18 +5,22 @@ namespace pymixed {
 
 enum class Status {
     Success,
-    IterationLimit,        ///< the optimiser used up its evaluations
-    NoDescent,             ///< no step along a descent direction lowers the criterion, yet its gradient is not zero
-    Interrupted,           ///< the host asked to stop
-    NotPositiveDefinite,   ///< a factorisation broke down, or the model fits the response exactly
+    IterationLimit,       ///< the optimiser used up its evaluations
+    NoDescent,            ///< no step along a descent direction lowers the criterion, yet its gradient is not zero
+    Interrupted,          ///< the host asked to stop
+    NotPositiveDefinite,  ///< a factorisation broke down, or the model fits the response exactly
 };
 
 inline const char* to_string(Status status) {
     switch (status) {
-        case Status::Success: return "success";
-        case Status::IterationLimit: return "the limit of evaluations was reached before convergence";
-        case Status::NoDescent: return "no step lowers the criterion although its gradient is not zero";
-        case Status::Interrupted: return "interrupted";
+        case Status::Success:
+            return "success";
+        case Status::IterationLimit:
+            return "the limit of evaluations was reached before convergence";
+        case Status::NoDescent:
+            return "no step lowers the criterion although its gradient is not zero";
+        case Status::Interrupted:
+            return "interrupted";
         case Status::NotPositiveDefinite:
             return "a factorisation broke down: the model fits the response exactly or the data are degenerate";
     }
