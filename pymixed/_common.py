@@ -121,7 +121,8 @@ class Convergence:
     converged : bool
         Whether the other figures prove a (possibly singular) minimum.
     expected_gain : float
-        ½ g'H⁻¹g over the free parameters: the log-likelihood that one more Newton step would gain.
+        ¼ g'H⁻¹g over the free parameters, g and H those of the criterion: the log-likelihood that one more Newton
+        step would gain.
     min_eigenvalue : float
         Smallest eigenvalue of the Hessian of the free parameters, scaled to a unit diagonal.
     gradient_norm : float

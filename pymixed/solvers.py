@@ -5,14 +5,16 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from . import _core
-from ._common import Array, Convergence, LMMParams, Result, VarianceDerivatives, check_choice
+from ._common import Array, LMMParams, Result, VarianceDerivatives, check_choice
+from ._convergence import certificate, free_parameters
 from ._memory import available_memory
 from .design import MixedDesign, NaAction, Term
 from .errors import (
@@ -28,7 +30,6 @@ from .errors import (
 from .inference import (
     satterthwaite,
     singular_directions,
-    template_entries,
     term_covariances,
     theta_names,
     varpar_covariance,
@@ -42,10 +43,6 @@ if TYPE_CHECKING:
 
 OPTIMIZERS = ("newton", "L-BFGS-B", "trust-constr", "Nelder-Mead", "COBYQA")
 METHODS = ("auto", "single", "dense", "sparse")
-
-# Expected gain of one more step, in log-likelihood units, that a certified minimum may leave: estimates are then
-# within sqrt(2e-6), about a thousandth, of a standard error of it.
-CERTIFIED_GAIN = 1e-6
 
 # Residual sum of squares, in units of that of the response as the core scales it, below which it is rounding: the core
 # finds it as a difference of sums.
@@ -110,6 +107,29 @@ class CoreEngine:
         return self.core.conditional_covariances(theta)
 
 
+@dataclass(frozen=True)
+class FitOptions:
+    """What `lmm` and `lmer` say of the fit itself; checked before any computing. See `lmm`."""
+
+    reml: bool
+    tol: float
+    max_iter: int
+    compute_satterthwaite: bool
+    optimizer: str
+    n_threads: int | None
+    method: str
+
+    def __post_init__(self) -> None:
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_choice("method", self.method, METHODS)
+        _check_positive("tol", self.tol, Real)
+        _check_positive("max_iter", self.max_iter, Integral)
+        _check_positive("n_threads", 1 if self.n_threads is None else self.n_threads, Integral)
+        for name in ("reml", "compute_satterthwaite"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise InputTypeError(f"{name}: expected True or False, got {getattr(self, name)!r}")
+
+
 class Timer:
     """Seconds per section of a fit."""
 
@@ -153,7 +173,7 @@ def lmm(y: ArrayLike, X: ArrayLike, groups: Mapping[str, ArrayLike], *,
     reml : bool
         Restricted maximum likelihood (default) or maximum likelihood.
     tol : float
-        The optimiser stops when a further step promises to gain less than this much of the criterion.
+        The optimiser stops when a further step promises to gain less than a thousandth of this in the criterion.
     max_iter : int
         Most evaluations of the criterion; fifty times as many for the two optimisers that take no gradient.
     compute_satterthwaite : bool
@@ -201,11 +221,12 @@ def lmm(y: ArrayLike, X: ArrayLike, groups: Mapping[str, ArrayLike], *,
     >>> fit.coefficients.round(3)
     array([251.405,  10.467])
     """
+    options = FitOptions(reml, tol, max_iter, compute_satterthwaite, optimizer, n_threads, method)
     timer = Timer()
     with timer.section("setup"):
         design = MixedDesign.validate(y, X, groups, random_effects, random_data, weights=weights, offset=offset,
                                       na_action=na_action)
-    return _fit(design, timer, reml, tol, max_iter, compute_satterthwaite, optimizer, n_threads, method)
+    return _fit(design, timer, options)
 
 
 def lmer(formula: str, data: Any, *, reml: bool = True, weights: ArrayLike | str | None = None,
@@ -252,25 +273,19 @@ def lmer(formula: str, data: Any, *, reml: bool = True, weights: ArrayLike | str
     >>> fit.se.round(3)
     array([6.825, 1.546])
     """
+    options = FitOptions(reml, tol, max_iter, compute_satterthwaite, optimizer, n_threads, method)
     timer = Timer()
     with timer.section("setup"):
         design = MixedDesign.from_formula(formula, data, weights=weights, offset=offset, contrasts=contrasts,
                                           na_action=na_action)
-    return _fit(design, timer, reml, tol, max_iter, compute_satterthwaite, optimizer, n_threads, method)
+    return _fit(design, timer, options)
 
 
-def _fit(design: MixedDesign, timer: Timer, reml: bool, tol: float, max_iter: int, compute_satterthwaite: bool,
-         optimizer: str, n_threads: int | None, method: str) -> LMMSolution:
-    check_choice("optimizer", optimizer, OPTIMIZERS)
-    check_choice("method", method, METHODS)
-    _check_positive("tol", tol, Real)
-    _check_positive("max_iter", max_iter, Integral)
-    _check_positive("n_threads", 1 if n_threads is None else n_threads, Integral)
-    for name, value in (("reml", reml), ("compute_satterthwaite", compute_satterthwaite)):
-        if not isinstance(value, (bool, np.bool_)):
-            raise InputTypeError(f"{name}: expected True or False, got {value!r}")
+def _fit(design: MixedDesign, timer: Timer, options: FitOptions) -> LMMSolution:
+    reml, tol, max_iter, optimizer = options.reml, options.tol, options.max_iter, options.optimizer
+    compute_satterthwaite = options.compute_satterthwaite
     with timer.section("cross_products"):
-        engine = CoreEngine(design, reml, method, 1 if n_threads is None else n_threads)
+        engine = CoreEngine(design, reml, options.method, options.n_threads or 1)
     with timer.section("optimization"):
         if optimizer == "newton":
             found, estimates = engine.core.fit(None, 1e-3 * tol, max_iter)
@@ -290,7 +305,7 @@ def _fit(design: MixedDesign, timer: Timer, reml: bool, tol: float, max_iter: in
     names = tuple(design.coefficient_names[j] for j in engine.problem.kept)
     nu = design.n - len(names) if reml else design.n
     sigma2 = pwrss / nu
-    free = free_parameters(design, theta)
+    free = free_parameters(design.terms, theta if compute_satterthwaite or optimizer != "newton" else found.internal)
     with timer.section("satterthwaite"):
         df = np.full(len(names), float(design.n - len(names)))
         if compute_satterthwaite:
@@ -361,45 +376,6 @@ def _minimize(engine: CoreEngine, optimizer: str, tol: float, max_iter: int) -> 
     found = minimize(**arguments)
     exhausted = not found.success and max(evaluations, found.nit) >= limit
     return engine.core.to_user(found.x), evaluations, str(found.message), exhausted
-
-
-def free_parameters(design: MixedDesign, theta: Array) -> NDArray[np.bool_]:
-    """False for the entries of template columns that are zero: at their boundary."""
-    free = np.ones(len(theta), bool)
-    start = 0
-    for term in design.terms:
-        rows, columns = template_entries(len(term.columns), term.structure)
-        entries = theta[start:start + len(rows)]
-        largest = np.zeros(len(term.columns))
-        np.maximum.at(largest, columns, np.abs(entries))
-        free[start:start + len(rows)] = largest[columns] > 0.0
-        start += len(rows)
-    return free
-
-
-def certificate(names: Sequence[str], gradient: Array, hessian: Array, free: NDArray[np.bool_]) -> Convergence:
-    """Judge a point by its gradient and Hessian, those of the parameters at their boundary apart."""
-    # scaled to a unit diagonal, so that the units of the columns do not decide what is singular
-    slope, curvature = gradient[free], hessian[free][:, free]
-    diagonal = curvature.diagonal()
-    scale = np.where(diagonal > 0, diagonal, 1.0) ** -0.5
-    values, vectors = np.linalg.eigh(scale[:, None] * curvature * scale)
-    along = (scale * slope) @ vectors
-    steep = np.abs(values) >= 1e-8              # the others do not change the model: it is over-parametrised
-    gain = 0.25 * float((along[steep] ** 2 / np.abs(values[steep])).sum())
-    # with respect to the variance: the criterion is even in a template column, its derivative there is the curvature
-    active = tuple((names[i], 0.5 * float(hessian[i, i])) for i in np.flatnonzero(~free).tolist())
-    problems = []
-    if not gain < CERTIFIED_GAIN:
-        problems.append(f"one more Newton step would gain {gain:.2g} in log-likelihood")
-    smallest = float(values.min(initial=1.0))
-    if smallest < -1e-6:
-        problems.append("the Hessian has a negative eigenvalue: a saddle point")
-    scale_of_active = max(1.0, float(np.abs(hessian).max(initial=0.0)))
-    problems += [f"{name} is zero although the criterion falls when it grows" for name, d in active
-                 if d < -1e-6 * scale_of_active]
-    message = "; ".join(problems) if problems else "a minimum"
-    return Convergence(not problems, gain, smallest, float(np.abs(slope).max(initial=0.0)), active, message)
 
 
 def _findings(design: MixedDesign, params: LMMParams, status: str, exhausted: bool) -> tuple[PymixedWarning, ...]:

@@ -20,7 +20,7 @@ PYTHON_LAYERS = [
     {"design"},
     {"inference"},
     {"_tables", "_prediction"},
-    {"solution", "_memory"},
+    {"solution", "_convergence", "_memory"},
     {"solvers"},
     {"datasets"},
     {"__init__"},

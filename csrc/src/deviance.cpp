@@ -164,6 +164,11 @@ void Deviance::assemble() {
         }
 }
 
+Matrix Deviance::variance_gradient(const RandomEffects::Term& term) const {
+    const auto B = (*basis_)[term.factor].middleCols(term.first_column, term.n_cols);
+    return B.transpose() * H_[term.factor] * B;
+}
+
 Matrix Deviance::hessian(const Vector& theta, Coordinates coordinates) {
     const Index m = theta.size();
     const RandomEffects& layout = problem_.layout();

@@ -1,6 +1,7 @@
 #include "pymixed/fit.hpp"
 
 #include <Eigen/Eigenvalues>
+#include <Eigen/SVD>
 #include <cmath>
 #include <vector>
 
@@ -22,8 +23,8 @@ class InternalDeviance final : public Objective {
     }
 
     /// In variances the criterion is nearly linear where a standard deviation t goes to zero, in t it is quartic and
-    /// Newton's steps only halve it. Template columns whose variance a step of the average information would make
-    /// negative (|t|^2 + 2 t's < 0), the last of a term and then small ones before it, are tried at zero, the other
+    /// Newton's steps only halve it. Template columns whose variance |t|^2 + 2 t's a step of the average information
+    /// would make clearly negative, the last of a term and then small ones before it, are tried at zero, the other
     /// parameters following them.
     Vector shortcut(const Vector& x) override {
         const Vector step = -solve_absolute(deviance_.average_information(), deviance_.gradient());
@@ -57,26 +58,39 @@ class InternalDeviance final : public Objective {
         const Vector change = solve_absolute(H, gradient);
         for (Index i = 0; i < n_other; ++i)
             point[other[i]] -= change[i];
-        return (point - x).norm() < 1.5 ? point : Vector();
+        return (point - x).norm() < std::max(1.5, x.norm()) ? point : Vector();
     }
 
-    /// A template column that is zero is always stationary. It is a minimum only if the curvature over its entries is
-    /// positive semi-definite.
+    /// A template of less than full rank is stationary in the directions that it lacks. It is a minimum only if H of
+    /// its term is positive semi-definite; otherwise variance is added along the most negative direction.
     Vector escape(const Vector& x) override {
-        for (const auto& [first, rows] : template_columns()) {
-            if (x.segment(first, rows).norm() >= 1e-4)
-                continue;
-            const Eigen::SelfAdjointEigenSolver<Matrix> eigen(deviance_.curvature().block(first, first, rows, rows));
-            if (eigen.eigenvalues()[0] >= -1e-6 * std::max(1.0, std::abs(eigen.eigenvalues()[rows - 1])))
-                continue;
-            Vector direction = Vector::Zero(x.size());
-            direction.segment(first, rows) = 0.3 * eigen.eigenvectors().col(0);
-            return direction;
+        const RandomEffects& layout = deviance_.problem().layout();
+        for (const auto& term : layout.terms()) {
+            const Index c = term.n_cols;
+            const Matrix T = layout.lower_triangle(term, x), H = deviance_.variance_gradient(term);
+            const double tolerance = 1e-4 * std::max(1.0, H.cwiseAbs().maxCoeff());
+            Vector away = x;
+            if (term.structure == Structure::Diagonal) {
+                for (Index j = 0; j < c; ++j)
+                    if (std::abs(T(j, j)) < singular && H(j, j) < -tolerance)
+                        away[term.first_theta + j] += 0.3;
+            } else if (Eigen::JacobiSVD<Matrix>(T).singularValues()[c - 1] < singular) {
+                const Eigen::SelfAdjointEigenSolver<Matrix> eigen(H);
+                if (eigen.eigenvalues()[0] >= -tolerance)
+                    continue;
+                Matrix more(c, c + 1);
+                more << T, 0.3 * eigen.eigenvectors().col(0);
+                layout.lower_triangle_into(term, lower_factor(more), away);
+            }
+            if (away != x)
+                return away - x;
         }
         return {};
     }
 
  private:
+    static constexpr double singular = 1e-4;  // singular values of a template below this are tested as zero
+
     struct Column {
         Index first, rows;
     };
@@ -96,7 +110,7 @@ class InternalDeviance final : public Objective {
     Deviance& deviance_;
 };
 
-/// Template entries so small that zero serves as well: set to zero where the criterion gets no worse.
+/// Diagonal entries so small that zero serves as well: set to zero where the criterion gets no worse.
 void settle_zeros(Objective& objective, const RandomEffects& layout, NewtonResult& result) {
     Vector settled = result.x;
     for (Index i = 0; i < settled.size(); ++i)

@@ -89,7 +89,7 @@ Vector minque_start(const Problem& problem) {
         if (entry.row != entry.col)
             continue;
         const double ratio = variance[first_column[entry.factor] + entry.row] / variance[k];
-        theta[i] = variance[k] > 0.0 && std::isfinite(ratio) ? std::sqrt(std::min(std::max(ratio, 0.04), 1e4)) : 1.0;
+        theta[i] = variance[k] > 0.0 && std::isfinite(ratio) ? std::sqrt(std::min(std::max(ratio, 0.04), 1e12)) : 1.0;
     }
     return theta;
 }

@@ -87,10 +87,10 @@ NewtonResult minimise_newton(Objective& objective, const Vector& start, const Ne
                 continue;
             }
         }
-        const double length = step.norm();
-        if (length > options.step_cap) {
-            step *= options.step_cap / length;
-            slope *= options.step_cap / length;
+        const double length = step.norm(), cap = std::max(options.step_cap, result.x.norm());
+        if (length > cap) {
+            step *= cap / length;
+            slope *= cap / length;
         }
         // what rounding can hide in a sum of this size
         const double noise = 1e-13 * std::max(1.0, std::abs(result.value));

@@ -25,7 +25,7 @@ PenalizedLeastSquares::PenalizedLeastSquares(const Problem& problem, int n_threa
     work_.resize(size);
 }
 
-/// VXy -= sum_g B_g'K_gB_g and T2 -= sum_g A2g K_gB_g, a batch of levels at a time.
+/// VXy -= sum_g B_g'K_gB_g and F -= sum_g A2g K_gB_g, a batch of levels at a time.
 void PenalizedLeastSquares::add_levels() {
     const Leading& lead = problem_.leading();
     const Index c = lead.c, P = lead.P;

@@ -32,7 +32,7 @@ class PenalizedLeastSquares {
     const LeadingInverse& leading() const { return leading_; }
     SchurComplement& schur() { return *schur_; }
     bool has_schur() const { return schur_ != nullptr; }
-    /// A2' terms of the tail: T2 = B2 - sum_g A2g K_g B_g, and C2 = L^-1 T2' of it (q x P, column-major).
+    /// Right-hand sides of the tail: F = B2 - sum_g A2g K_g B_g, and L^-1 T2'F (q x P, column-major).
     const RowMatrix& tail_rhs() const { return tail_rhs_; }
     const Matrix& tail_half_solved() const { return tail_half_solved_; }
 

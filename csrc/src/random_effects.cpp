@@ -87,11 +87,16 @@ void RandomEffects::templates_into(const Vector& theta, const Templates& basis, 
     }
 }
 
-Vector RandomEffects::identity_theta() const {
-    Vector theta(n_theta());
-    for (Index i = 0; i < n_theta(); ++i)
-        theta[i] = entries_[i].row == entries_[i].col ? 1.0 : 0.0;
-    return theta;
+Matrix RandomEffects::lower_triangle(const Term& term, const Vector& theta) const {
+    Matrix T = Matrix::Zero(term.n_cols, term.n_cols);
+    for (Index i = term.first_theta; i < term.first_theta + term.n_theta(); ++i)
+        T(entries_[i].row - term.first_column, entries_[i].col - term.first_column) = theta[i];
+    return T;
+}
+
+void RandomEffects::lower_triangle_into(const Term& term, const Matrix& T, Vector& theta) const {
+    for (Index i = term.first_theta; i < term.first_theta + term.n_theta(); ++i)
+        theta[i] = T(entries_[i].row - term.first_column, entries_[i].col - term.first_column);
 }
 
 RandomBasis::RandomBasis(const RandomEffects& layout, Vector shift, Vector scale, std::vector<bool> constant)
@@ -124,17 +129,16 @@ Matrix RandomBasis::term_basis(const RandomEffects::Term& term) const {
     const Matrix& C = user_[term.factor];
     const Index first = term.first_column, c = term.n_cols;
     const Matrix own = C.block(first, first, c, c);
-    const double outside = C.middleCols(first, c).cwiseAbs().sum() - own.cwiseAbs().sum();
-    const bool closed = term.structure == Structure::Unstructured && outside == 0.0;
+    Matrix outside = C.middleCols(first, c);
+    outside.middleRows(first, c).setZero();
+    const bool closed = term.structure == Structure::Unstructured && outside.isZero(0.0);
     return closed ? own : Matrix(own.diagonal().asDiagonal());
 }
 
-/// Lower-triangular L with non-negative diagonal and L L' = A A', by Givens rotations from the right: exact zeros
-/// (a rank-deficient template) stay exact.
-static void lower_triangularise(Matrix& A) {
+Matrix lower_factor(Matrix A) {
     const Index c = A.rows();
     for (Index i = 0; i < c; ++i) {
-        for (Index j = i + 1; j < c; ++j) {
+        for (Index j = i + 1; j < A.cols(); ++j) {
             if (A(i, j) == 0.0)
                 continue;
             const double r = std::hypot(A(i, i), A(i, j)), cosine = A(i, i) / r, sine = A(i, j) / r;
@@ -147,25 +151,23 @@ static void lower_triangularise(Matrix& A) {
         }
         if (A(i, i) < 0.0)
             A.col(i) = -A.col(i);
+        // a row without variance of its own: a zero column, where there is one, stands at its diagonal
+        for (Index j = i + 1; A(i, i) == 0.0 && j < c; ++j)
+            if (A.col(j).isZero(0.0)) {
+                A.col(i).swap(A.col(j));
+                break;
+            }
     }
+    return A.leftCols(c);
 }
 
 Vector RandomBasis::convert(const RandomEffects& layout, const Vector& from, bool to_user) const {
     Vector out(from.size());
     for (const auto& term : layout.terms()) {
         const Matrix C = term_basis(term);
-        const Index c = term.n_cols;
-        Matrix T = Matrix::Zero(c, c);
-        for (Index i = term.first_theta; i < term.first_theta + term.n_theta(); ++i) {
-            const auto& e = layout.entries()[i];
-            T(e.row - term.first_column, e.col - term.first_column) = from[i];
-        }
-        T = to_user ? Matrix(C.inverse() * T) : Matrix(C * T);
-        lower_triangularise(T);
-        for (Index i = term.first_theta; i < term.first_theta + term.n_theta(); ++i) {
-            const auto& e = layout.entries()[i];
-            out[i] = T(e.row - term.first_column, e.col - term.first_column);
-        }
+        Matrix T = layout.lower_triangle(term, from);
+        T = lower_factor(to_user ? Matrix(C.inverse() * T) : Matrix(C * T));
+        layout.lower_triangle_into(term, T, out);
     }
     return out;
 }
@@ -176,17 +178,6 @@ Vector RandomBasis::to_user(const RandomEffects& layout, const Vector& phi) cons
 
 Vector RandomBasis::to_internal(const RandomEffects& layout, const Vector& theta) const {
     return convert(layout, theta, false);
-}
-
-void rectify_signs(const RandomEffects& layout, Vector& theta) {
-    const auto& entries = layout.entries();
-    for (Index i = 0; i < layout.n_theta(); ++i) {
-        if (entries[i].row != entries[i].col || theta[i] >= 0.0)
-            continue;
-        for (Index k = i;
-             k < layout.n_theta() && entries[k].factor == entries[i].factor && entries[k].col == entries[i].col; ++k)
-            theta[k] = -theta[k];
-    }
 }
 
 }  // namespace pymixed

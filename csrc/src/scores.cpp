@@ -34,7 +34,7 @@ Scores::Scores(const Problem& problem) : problem_(problem) {
             a->setZero(q, P);
         for (Matrix* a : {&c_tail_, &Zc_, &half_})
             a->setZero(q, m);
-        QT2_.setZero(q, P);
+        QF_.setZero(q, P);
         tail_rows_.setZero(q, P);
         Zc_rows_.setZero(q, m);
         work = std::max({work, dense_workspace_size(m, m, q), dense_workspace_size(P, q, P)});
@@ -82,7 +82,7 @@ void Scores::leading_rhs_into(Index g, double* out) const {
         return;
     const Tail& tail = problem_.tail();
     for (Index i = tail.coupling_start[g]; i < tail.coupling_start[g + 1]; ++i) {
-        const double* d = QT2_.data() + tail.coupling_row[i] * P;
+        const double* d = QF_.data() + tail.coupling_row[i] * P;
         for (Index a = 0; a < c; ++a) {
             const double value = tail.coupling_value[i * c + a];
             for (Index l = 0; l < P; ++l)
@@ -270,7 +270,7 @@ void Scores::solve_tail(PenalizedLeastSquares& pls, const Templates& T) {
     solution_ = pls.tail_half_solved();
     schur.back_solve(solution_);
     schur.multiply_template(T, false, solution_);
-    QT2_ = solution_;
+    QF_ = solution_;
     schur.multiply_S0(solution_, rest_);
     rest_ = pls.tail_rhs() - rest_;
     tail_rows_.setZero();

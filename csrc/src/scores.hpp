@@ -5,7 +5,7 @@
 //     d_iT'
 //
 // With E = Z'V^-1[X y] per level, [G, s] = E W for W = [RX^-1, (-beta, 1)']. For a level g of the leading factor
-// E = N'(B_g - A_g2 Q T2), for the tail E = T2 - S0 Q T2. The rows of the leading factor are made a batch at a time and
+// E = N'(B_g - A_g2 Q F), for the tail E = F - S0 Q F. The rows of the leading factor are made a batch at a time and
 // not kept.
 
 #include "pls.hpp"
@@ -29,11 +29,11 @@ class Scores {
     const Matrix& information() const { return information_; }
 
     const Matrix& weights() const { return W_; }               ///< W
-    const RowMatrix& tail_solution() const { return QT2_; }    ///< Q T2, q x P
+    const RowMatrix& tail_solution() const { return QF_; }    ///< Q F, q x P
     const RowMatrix& tail_rows() const { return tail_rows_; }  ///< [G, s] of the tail
     /// [G, s] of the leading levels first .. last - 1 (at most PenalizedLeastSquares::batch), c x P each.
     const RowMatrix& leading_rows(const PenalizedLeastSquares& pls, Index first, Index last);
-    /// B_g - A_g2 Q T2 of a level of the leading factor, c x P row-major.
+    /// B_g - A_g2 Q F of a level of the leading factor, c x P row-major.
     void leading_rhs_into(Index g, double* out) const;
 
  private:
@@ -52,8 +52,8 @@ class Scores {
     std::vector<Matrix> sG_;
     std::vector<Index> leading_entries_;
     RowMatrix E_, rows_;      // a batch of leading levels
-    Matrix solution_, rest_;  // q x P: Q T2 and T2 - S0 Q T2 by columns
-    RowMatrix QT2_, tail_rows_;
+    Matrix solution_, rest_;  // q x P: Q F and F - S0 Q F by columns
+    RowMatrix QF_, tail_rows_;
     Matrix c_tail_, Zc_, half_;  // q x m: c_i of the tail's entries, A c_i, its half-solve
     RowMatrix Zc_rows_;
     Matrix cross_;  // moments: c*c x p

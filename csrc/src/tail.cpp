@@ -138,6 +138,7 @@ Tail::Tail(const CrossProducts& products, Method method, double memory_limit) {
 }
 
 double Tail::workspace_bytes() const {
+    // S0 and S; the other arrays of a workspace grow with the levels and the couplings alone, as the data do
     const double q_tail = static_cast<double>(block_start.back());
     return 16.0 * (dense() ? q_tail * q_tail : static_cast<double>(pattern.row.size()));
 }

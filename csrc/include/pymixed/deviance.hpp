@@ -4,7 +4,7 @@
 //     ML:   d = log|M| + n (1 + log(2 pi r^2 / n)) - sum log w
 //     REML: d = log|M| + log|RX|^2 + (n - p)(1 + log(2 pi r^2 / (n - p))) - sum log w
 //
-// (Bates et al. 2015, eqs. 34 and 41.) With G = Z'V^-1X RX^-1, s = Z'W(y - X beta - Z T u), nu = n - p or n, and per
+// (Bates et al. 2015, section 3.) With G = Z'V^-1X RX^-1, s = Z'W(y - X beta - Z T u), nu = n - p or n, and per
 // factor the sum over its levels H = sum_g [Z_g'V^-1Z_g - G_gG_g' - (nu/r^2) s_gs_g'] (ML: without G_gG_g'), a template
 // T = basis * Lower(theta) has
 //
@@ -50,6 +50,10 @@ class Deviance {
     const Matrix& average_information() const { return information_; }
     /// AI and the term 2 d_iT'H d_jT: what a Newton step takes.
     const Matrix& curvature() const { return curvature_; }
+
+    /// B'H B over the columns of a term, B its part of the basis: negative directions are those in which more variance
+    /// lowers the criterion.
+    Matrix variance_gradient(const RandomEffects::Term& term) const;
 
     /// Exact Hessian at theta: central differences of the exact gradient, good to about 1e-8 relative.
     Matrix hessian(const Vector& theta, Coordinates coordinates);

@@ -30,7 +30,7 @@ class Objective {
 struct NewtonOptions {
     double tolerance = 1e-11;  ///< expected gain, in units of the criterion, at which to stop
     Index max_evaluations = 200;
-    double step_cap = 1.5;              ///< longest step (Euclidean norm)
+    double step_cap = 1.5;              ///< longest step (Euclidean norm), or the norm of x where that is larger
     std::function<bool()> interrupted;  ///< asked between evaluations; true stops with Status::Interrupted
 };
 

@@ -9,8 +9,8 @@
 //
 // The core works with centred and scaled columns, Z = Z~ C with a fixed C_f per factor, so that T~ = C T(theta).
 // The optimiser's coordinates phi live in that basis: T~ = E Lower(phi), E = I unless a slope is centred by the
-// intercept of another term. Both maps are `basis * blockdiag(lower triangles)`, which is all that the evaluation
-// of the criterion and its derivatives needs to know.
+// intercept of another term or of a diagonal one. Both maps are `basis * blockdiag(lower triangles)`, which is all that
+// the evaluation of the criterion and its derivatives needs to know.
 
 #include <vector>
 
@@ -68,8 +68,9 @@ class RandomEffects {
     void templates_into(const Vector& theta, const Templates& basis, Templates& out) const;
     Templates make_templates() const;
 
-    /// Where no lower triangle leaves zero, 1; the start of an optimisation without better knowledge.
-    Vector identity_theta() const;
+    /// A term's own lower triangle out of theta, and back.
+    Matrix lower_triangle(const Term& term, const Vector& theta) const;
+    void lower_triangle_into(const Term& term, const Matrix& T, Vector& theta) const;
 
  private:
     std::vector<Factor> factors_;
@@ -110,7 +111,9 @@ class RandomBasis {
     Templates user_, internal_;
 };
 
-/// Flip template columns so that every diagonal entry is non-negative: the criterion is even in each column's sign.
-void rectify_signs(const RandomEffects& layout, Vector& theta);
+/// Lower-triangular L (c x c) with a non-negative diagonal and L L' = A A' for A with c rows and at least c columns, by
+/// Givens rotations from the right: exact zeros (a rank-deficient template) stay exact, and a zero column stands where
+/// a row has no variance of its own.
+Matrix lower_factor(Matrix A);
 
 }  // namespace pymixed
