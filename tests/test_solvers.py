@@ -240,3 +240,39 @@ def test_the_criterion_takes_as_many_parameters_as_theta():
     for function in (found.deviance_at, found.gradient_at, found.hessian_at):
         with pytest.raises(pm.errors.InputError, match=r"theta: expected 3 values .*, got an array of shape \(2,\)"):
             function([1.0, 0.0])
+
+
+# ---- hard places -----------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("start", [(0.0, 0.0, 0.0), (0.0, 0.3, 0.0), (0.8, 0.0, 0.0), (0.0, 0.0, 0.4)])
+def test_false_zeros_are_left(sleepstudy: Any, start: tuple[float, ...]) -> None:
+    """Every template with a zero column is stationary along it; only the optimum may end the iteration."""
+    fit = pm.lmer("Reaction ~ Days + (Days | Subject)", sleepstudy)
+    found, _ = fit._engine.core.fit(np.array(start), 1e-11, 200)
+    assert found.success
+    np.testing.assert_allclose(found.theta, fit.theta, rtol=1e-4)
+
+
+@pytest.mark.parametrize("residual", [0.1, 0.01, 0.001])
+def test_groups_that_dwarf_the_residuals(residual: float) -> None:
+    """theta is the ratio of the two: the iteration must reach a thousand as surely as one."""
+    rng = np.random.default_rng(1)
+    g, x = rng.integers(50, size=2000), rng.normal(size=2000)
+    y = 1 + x + rng.normal(size=50)[g] + rng.normal(size=50)[g] * x + residual * rng.normal(size=2000)
+    fit = pm.lmm(y, np.column_stack([np.ones(2000), x]), {"g": g}, random_effects={"g": ["1", "x"]},
+                 random_data={"x": x})
+    assert fit.converged
+    # the standard error of sigma is sigma / sqrt(2 (n - q)); four of them
+    assert abs(fit.residual_std / residual - 1) < 4 / np.sqrt(2 * 1900)
+    assert 0.7 < fit.theta[0] * residual < 1.5
+
+
+def test_threads_share_a_dense_factor_without_changing_a_bit() -> None:
+    rng = np.random.default_rng(2)
+    a, b = rng.integers(500, size=6000), rng.integers(400, size=6000)
+    y = rng.normal(size=500)[a] + rng.normal(size=400)[b] + rng.normal(size=6000)
+    one, two, three = (pm.lmm(y, np.ones((6000, 1)), {"a": a, "b": b}, method="dense", n_threads=n) for n in (1, 2, 3))
+    for other in (two, three):
+        assert other.log_likelihood == one.log_likelihood
+        np.testing.assert_array_equal(other.theta, one.theta)
+        np.testing.assert_array_equal(other.df_satterthwaite, one.df_satterthwaite)
