@@ -79,7 +79,12 @@ NewtonResult minimise_newton(Objective& objective, const Vector& start, const Ne
             if (step.size() == 0)
                 return result;
             slope = 0.0;
-        } else if (const Vector point = objective.shortcut(result.x); point.size() > 0) {
+        }
+        if (result.n_evaluations >= options.max_evaluations) {
+            result.status = Status::IterationLimit;
+            return result;
+        }
+        if (const Vector point = slope < 0.0 ? objective.shortcut(result.x) : Vector(); point.size() > 0) {
             const double value = evaluate(point);
             if (value <= result.value - 0.5 * result.expected_gain) {
                 result.x = point;

@@ -56,6 +56,7 @@ class Deviance {
     Matrix variance_gradient(const RandomEffects::Term& term) const;
 
     /// Exact Hessian at theta: central differences of the exact gradient, good to about 1e-8 relative.
+    /// What the last evaluate() left is lost.
     Matrix hessian(const Vector& theta, Coordinates coordinates);
 
     const Problem& problem() const { return problem_; }
