@@ -18,6 +18,8 @@ CERTIFIED_GAIN = 1e-6
 
 def free_parameters(terms: Sequence[RandomTerm], theta: Array) -> NDArray[np.bool_]:
     """False for the entries of template columns that are zero: at their boundary."""
+    if theta.all():
+        return np.ones(len(theta), bool)
     free = np.ones(len(theta), bool)
     start = 0
     for term in terms:

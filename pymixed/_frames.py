@@ -22,6 +22,8 @@ FloatArray: TypeAlias = NDArray[np.float64]
 Column: TypeAlias = FloatArray | Categorical
 _AnyColumn = TypeVar("_AnyColumn", bound=Column)
 
+_LARGE = 4096  # values from which a temporary costs more than the care that a sum needs
+
 
 class Table:
     """A table whose columns are converted when they are asked for, and only those.
@@ -218,7 +220,9 @@ def _missing(values: Column) -> NDArray[np.bool_] | None:
 
 
 def all_finite(values: FloatArray) -> bool:
-    """True only where every value is finite; in one pass without a temporary, a sum that may overflow to False."""
+    """True only where every value is finite; in a large array without a temporary, a sum that may overflow to False."""
+    if values.size < _LARGE:
+        return bool(np.isfinite(values).all())
     with np.errstate(over="ignore", invalid="ignore"):
         return math.isfinite(values.sum())
 

@@ -313,12 +313,13 @@ def _fit(design: MixedDesign, timer: Timer, options: FitOptions) -> LMMSolution:
             gradient, hessian = derivatives.gradient, derivatives.hessian
             varpar = varpar_covariance(hessian, derivatives.d_pwrss, np.sqrt(sigma2), nu, free)
             df = satterthwaite(np.eye(len(names)), derivatives, np.sqrt(sigma2), varpar)
-    convergence = certificate(theta_names(design.terms), gradient, hessian, free)
+    parameter_names = theta_names(design.terms)
+    convergence = certificate(parameter_names, gradient, hessian, free)
     aliased = tuple(design.coefficient_names[j] for j in engine.problem.aliased)
     params = LMMParams(
         coefficients=beta, coefficient_names=names, aliased=aliased, vcov=sigma2 * C, df_satterthwaite=df,
         df_method="satterthwaite" if compute_satterthwaite else "residual", theta=theta,
-        theta_names=theta_names(design.terms), term_covariances=term_covariances(design.terms, theta, sigma2),
+        theta_names=parameter_names, term_covariances=term_covariances(design.terms, theta, sigma2),
         residual_variance=sigma2, pwrss=pwrss, objective=objective, reml=reml, n_obs=design.n,
         n_groups={factor.name: len(factor.levels) for factor in design.factors},
         random_effects={factor.name: b for factor, b in zip(design.factors, modes, strict=True)},
