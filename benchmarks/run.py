@@ -19,7 +19,7 @@ from cases import CASES, Case
 from worker import ENGINES
 
 HERE = Path(__file__).parent
-WORK = HERE / "work"
+TABLES = HERE / "tables"
 
 ROUNDS = 5
 LONG_SECONDS, LONG_ROUNDS = 20, 2  # a fit longer than this is not repeated as often
@@ -68,9 +68,9 @@ def available_engines() -> list[str]:
 
 def run_case(case: Case, engines: list[str], rounds: int) -> dict[str, Measurement]:
     """Medians per engine of what `run_once` measures, with the number of rounds."""
-    WORK.mkdir(exist_ok=True)
+    TABLES.mkdir(exist_ok=True)
     for name in ("sleepstudy", case.name):  # in processes of their own, which do not swell this one
-        subprocess.run([sys.executable, HERE / "prepare.py", name, WORK], check=True)
+        subprocess.run([sys.executable, HERE / "prepare.py", name, TABLES], check=True)
     runs: dict[str, list[Measurement]] = {engine: [] for engine in engines}
     for _ in range(rounds):
         for engine, done in runs.items():
@@ -86,9 +86,9 @@ def run_case(case: Case, engines: list[str], rounds: int) -> dict[str, Measureme
 def run_once(engine: str, case: Case) -> Measurement:
     """Seconds of wall and CPU, peak memory (bytes, with interpreter and data), criterion, evaluations, converged."""
     if engine in ENGINES:
-        command = [sys.executable, HERE / "worker.py", engine, case.name, WORK]
+        command = [sys.executable, HERE / "worker.py", engine, case.name, TABLES]
     else:
-        command = ["Rscript", HERE / "lme4.R", case.formula, WORK / f"{case.name}.rds", WORK / "sleepstudy.rds"]
+        command = ["Rscript", HERE / "lme4.R", case.formula, TABLES / f"{case.name}.rds", TABLES / "sleepstudy.rds"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **ONE_THREAD}) as process:
         assert process.stdout is not None
         output = process.stdout.read()
