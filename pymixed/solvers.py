@@ -73,7 +73,7 @@ class CoreEngine:
         products = _core.CrossProducts(
             design.y, design.X, codes, n_levels, terms, columns, design.weights, design.offset)
         try:
-            self.problem = _core.Problem(products, method, available_memory() if len(codes) > 1 else 0.0)
+            self.problem = _core.Problem(products, method, _memory_limit(design))
         except _core.MemoryLimit as error:
             raise MemoryLimitError(
                 f"{error}; use fewer levels in the crossed factors (all but the largest) or a larger machine"
@@ -105,6 +105,13 @@ class CoreEngine:
     def conditional_covariances(self, theta: Array) -> tuple[Array, ...]:
         """Var(b | y) / sigma² per grouping factor, (levels, c, c)."""
         return self.core.conditional_covariances(theta)
+
+
+def _memory_limit(design: MixedDesign) -> float:
+    """Bytes that are available, 0 (no limit) where the dense factor of all but the largest factor is small anyway."""
+    sizes = [sum(len(term.columns) for term in design.terms if term.factor == i) * len(factor.levels)
+             for i, factor in enumerate(design.factors)]
+    return available_memory() if sum(sizes) - max(sizes) > 1000 else 0.0
 
 
 @dataclass(frozen=True)

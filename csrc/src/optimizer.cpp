@@ -41,6 +41,15 @@ class SecantCorrection {
     Matrix correction_;
 };
 
+/// What the way back would gain, by the curvature alone, where a shortcut set entries to zero: much at a false zero.
+double gain_of_return(const Vector& from, const Vector& to, const Matrix& curvature) {
+    double gain = 0.0;
+    for (Index i = 0; i < to.size(); ++i)
+        if (to[i] == 0.0)
+            gain = std::max(gain, -0.5 * curvature(i, i) * from[i] * from[i]);
+    return gain;
+}
+
 }  // namespace
 
 NewtonResult minimise_newton(Objective& objective, const Vector& start, const NewtonOptions& options) {
@@ -59,9 +68,12 @@ NewtonResult minimise_newton(Objective& objective, const Vector& start, const Ne
     Vector gradient(m), step(m), trial(m), last_x, last_gradient;
     Matrix curvature(m, m), last_curvature;
     SecantCorrection secant(m);
-    while (true) {
-        objective.differentiate(gradient, curvature);
+    const auto differentiate = [&](Vector& g, Matrix& H) {
+        objective.differentiate(g, H);
         ++result.n_gradients;
+    };
+    differentiate(gradient, curvature);
+    while (true) {
         if (last_x.size() > 0)
             secant.learn(result.x - last_x, gradient - last_gradient, 0.5 * (curvature + last_curvature));
         last_x = result.x;
@@ -87,9 +99,16 @@ NewtonResult minimise_newton(Objective& objective, const Vector& start, const Ne
         if (const Vector point = slope < 0.0 ? objective.shortcut(result.x) : Vector(); point.size() > 0) {
             const double value = evaluate(point);
             if (value <= result.value - 0.5 * result.expected_gain) {
-                result.x = point;
-                result.value = value;
-                continue;
+                Vector there_gradient(m);
+                Matrix there_curvature(m, m);
+                differentiate(there_gradient, there_curvature);
+                if (gain_of_return(result.x, point, there_curvature) < 4.0 * result.expected_gain) {
+                    result.x = point;
+                    result.value = value;
+                    gradient = there_gradient;
+                    curvature = there_curvature;
+                    continue;
+                }
             }
         }
         const double length = step.norm(), cap = std::max(options.step_cap, result.x.norm());
@@ -115,6 +134,7 @@ NewtonResult minimise_newton(Objective& objective, const Vector& start, const Ne
                 break;
             }
         }
+        differentiate(gradient, curvature);
     }
 }
 
