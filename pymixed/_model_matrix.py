@@ -211,40 +211,40 @@ FUNCTIONS: dict[str, Any] = {
 KNOWN_NAMES = frozenset({*FUNCTIONS, *TRANSFORMS, *vars(builtins)})
 
 
-class _Materializer(FormulaMaterializer):  # type: ignore[misc]
+class _Materializer(FormulaMaterializer):
     """Columns in a mapping, (n, p) float64 matrix out."""
 
     REGISTER_NAME = "pymixed"
     REGISTER_OUTPUTS = ("numpy",)
 
     @property
-    @FormulaMaterializer.override  # type: ignore[untyped-decorator]
+    @FormulaMaterializer.override
     def nrows(self) -> int:
         return int(self.params["n"])
 
-    @FormulaMaterializer.override  # type: ignore[untyped-decorator]
+    @FormulaMaterializer.override
     def _encode_constant(self, value: Any, metadata: Any, encoder_state: dict[str, Any], spec: ModelSpec,
                          drop_rows: Sequence[int]) -> Any:
         return value  # broadcast when the matrix is filled
 
-    @FormulaMaterializer.override  # type: ignore[untyped-decorator]
+    @FormulaMaterializer.override
     def _encode_numerical(self, values: Any, metadata: Any, encoder_state: dict[str, Any], spec: ModelSpec,
                           drop_rows: Sequence[int]) -> Any:
         return values.__wrapped__ if isinstance(values, FactorValues) else values
 
-    @FormulaMaterializer.override  # type: ignore[untyped-decorator]
+    @FormulaMaterializer.override
     def _encode_categorical(self, values: Any, metadata: Any, encoder_state: dict[str, Any], spec: ModelSpec,
                             drop_rows: Sequence[int], reduced_rank: bool = False) -> Any:
         raise FormulaicError("a categorical value that C() did not make")  # a transform of formulaic's own
 
-    @FormulaMaterializer.override  # type: ignore[untyped-decorator]
+    @FormulaMaterializer.override
     def _get_columns_for_term(self, factors: list[dict[str, Any]], spec: ModelSpec, scale: float = 1) -> dict[str, Any]:
         if len(factors) == 1 and scale == 1:
             return factors[0]  # saves a pass over the rows
         columns: dict[str, Any] = super()._get_columns_for_term(factors, spec, scale)
         return columns
 
-    @FormulaMaterializer.override  # type: ignore[untyped-decorator]
+    @FormulaMaterializer.override
     def _combine_columns(self, cols: Sequence[tuple[str, Any]], spec: ModelSpec,
                          drop_rows: Sequence[int]) -> FloatArray:
         matrix = np.empty((self.nrows, len(cols)), order="F")
