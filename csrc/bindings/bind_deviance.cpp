@@ -1,6 +1,6 @@
 #include <mutex>
 
-#include "bind.hpp"
+#include "arrays.hpp"
 #include "pymixed/fit.hpp"
 
 namespace py = pybind11;
@@ -36,24 +36,6 @@ class SharedDeviance {
     Deviance deviance_;
 };
 
-py::array_t<double> take(std::vector<double>&& values, std::vector<py::ssize_t> shape) {
-    auto* owner = new std::vector<double>(std::move(values));
-    return py::array_t<double>(std::move(shape), owner->data(),
-                               py::capsule(owner, [](void* p) { delete static_cast<std::vector<double>*>(p); }));
-}
-
-/// One array per factor (the user's order), its columns in the order of the factor's terms.
-py::tuple by_factor(const Problem& problem, std::vector<std::vector<double>>&& values, bool square) {
-    py::tuple out(values.size());
-    for (const auto& factor : problem.layout().factors()) {
-        std::vector<py::ssize_t> shape{factor.n_levels, factor.n_cols};
-        if (square)
-            shape.push_back(factor.n_cols);
-        out[factor.user_position] = take(std::move(values[factor.user_position]), shape);
-    }
-    return out;
-}
-
 /// Estimates at a theta, in the host's units.
 struct Estimates {
     Vector beta;
@@ -72,7 +54,7 @@ struct Estimates {
           curvature(deviance.curvature()) {}
 
     py::tuple to_python(const Problem& problem) && {
-        return py::make_tuple(beta, unscaled_covariance, pwrss, by_factor(problem, std::move(modes), false), gradient,
+        return py::make_tuple(beta, unscaled_covariance, pwrss, by_factor(problem.layout(), std::move(modes), false), gradient,
                               curvature);
     }
 };
@@ -100,10 +82,7 @@ void bind_deviance(py::module_& module) {
                 options.newton.max_evaluations = max_evaluations;
                 if (start)
                     options.start = *start;
-                options.newton.interrupted = [] {
-                    const py::gil_scoped_acquire acquire;  // Python's signal handlers run here: Ctrl-C
-                    return PyErr_CheckSignals() != 0;
-                };
+                options.newton.interrupted = signalled;
                 std::optional<Estimates> estimates;
                 const FitResult result = self.run([&](Deviance& deviance) {
                     FitResult found = fit(deviance, options);
@@ -170,7 +149,7 @@ void bind_deviance(py::module_& module) {
                     deviance.differentiate();
                     return deviance.conditional_covariances();
                 });
-                return by_factor(self.problem(), std::move(blocks), true);
+                return by_factor(self.problem().layout(), std::move(blocks), true);
             },
             py::arg("theta"), "Var(b | y) / sigma^2 per factor: (n_levels, c, c).")
         .def("to_user",

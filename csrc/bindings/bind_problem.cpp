@@ -1,31 +1,10 @@
 #include "bind.hpp"
+#include "layout.hpp"
 #include "pymixed/problem.hpp"
 #include "rows.hpp"
 
 namespace py = pybind11;
 using namespace pymixed;
-
-namespace {
-
-RandomEffects make_layout(const std::vector<Index>& n_levels,
-                          const std::vector<std::tuple<Index, Index, std::string>>& terms) {
-    std::vector<TermSpec> specs;
-    for (const auto& [factor, n_cols, structure] : terms) {
-        if (structure != "us" && structure != "diag")
-            throw std::invalid_argument("structure: expected 'us' or 'diag', got '" + structure + "'");
-        specs.push_back({factor, n_cols, structure == "us" ? Structure::Unstructured : Structure::Diagonal});
-    }
-    return RandomEffects(n_levels, specs);
-}
-
-Method parse_method(const std::string& name) {
-    for (const Method method : {Method::Automatic, Method::Single, Method::Dense, Method::Sparse})
-        if (name == to_string(method))
-            return method;
-    throw std::invalid_argument("method: expected 'auto', 'single', 'dense' or 'sparse', got '" + name + "'");
-}
-
-}  // namespace
 
 void bind_problem(py::module_& module) {
     py::class_<CrossProducts, std::shared_ptr<CrossProducts>>(module, "CrossProducts")

@@ -8,4 +8,6 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     module.attr("__version__") = PYMIXED_VERSION;
     bind_problem(module);
     bind_deviance(module);
+    bind_family(module);
+    bind_generalized(module);
 }

@@ -5,6 +5,7 @@
 
 #include "pymixed/deviance.hpp"
 #include "scores.hpp"
+#include "template_parameters.hpp"
 
 namespace pymixed {
 
@@ -81,14 +82,14 @@ std::vector<std::vector<double>> Deviance::conditional_covariances() {
 std::vector<Matrix> Deviance::covariance_derivatives() {
     const auto& entries = problem_.layout().entries();
     const Leading& lead = problem_.leading();
-    const Index m = theta_.size(), p = problem_.p(), P = p + 1;
+    const Index m = gradient_.size(), p = problem_.p(), P = p + 1;
     std::vector<Matrix> change(m, Matrix::Zero(p, p));
     const auto add = [&](std::int32_t f, Index c, const double* rows) {  // G_g'D_iG_g
         const ConstRowMatrixMap GS(rows, c, P);
         const auto G = GS.leftCols(p);
         for (Index i = 0; i < m; ++i)
             if (entries[i].factor == f)
-                change[i].noalias() += G.transpose() * (D_[i] * G);
+                change[i].noalias() += G.transpose() * (parameters_->D()[i] * G);
     };
     for (Index first = 0; first < lead.n_levels; first += PenalizedLeastSquares::batch) {
         const Index last = std::min(first + PenalizedLeastSquares::batch, lead.n_levels);
@@ -112,9 +113,9 @@ std::vector<Matrix> Deviance::covariance_derivatives() {
 Vector Deviance::pwrss_derivatives() const {
     const auto& entries = problem_.layout().entries();
     const double scale = problem_.products().fixed_basis().y_scale;
-    Vector out(theta_.size());
+    Vector out(gradient_.size());
     for (Index i = 0; i < out.size(); ++i)
-        out[i] = -scale * scale * D_[i].cwiseProduct(scores_->ss(entries[i].factor)).sum();
+        out[i] = -scale * scale * parameters_->D()[i].cwiseProduct(scores_->ss(entries[i].factor)).sum();
     return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "small_matrix.hpp"
 
@@ -62,6 +63,18 @@ void Leading::sum_moments() {
     }
 }
 
+Leading::Leading(Index c, Index n_levels)
+    : c(c),
+      n_levels(n_levels),
+      P(0),
+      n_patterns(n_levels),
+      pattern(n_levels),
+      A(n_levels * c * c),
+      count(n_levels, 1.0),
+      B(nullptr) {
+    std::iota(pattern.begin(), pattern.end(), std::int32_t{0});
+}
+
 LeadingInverse::LeadingInverse(const Leading& leading)
     : leading_(leading),
       size_(leading.c * leading.c),
@@ -97,7 +110,9 @@ void LeadingInverse::invert(const Matrix& T) {
                 M[i * c + j] = sum;
             }
         const double determinant = invert_small<C>(c, M, N);
-        if (leading_.count[p] == 1.0 && determinant < 1e100) {
+        if (!(determinant > 0.0)) {
+            product = std::nan("");  // negative weights can do this
+        } else if (leading_.count[p] == 1.0 && determinant < 1e100) {
             product *= determinant;
             if (product > 1e200) {
                 log_sum += std::log(product);

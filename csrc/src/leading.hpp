@@ -16,6 +16,8 @@ namespace pymixed {
 /// What does not change with theta.
 struct Leading {
     explicit Leading(const CrossProducts& products);
+    /// A pattern of its own for every level, `A` to be written by the caller; no B.
+    Leading(Index c, Index n_levels);
 
     Index c, n_levels, P;
     Index n_patterns = 0;

@@ -17,7 +17,7 @@ PenalizedLeastSquares::PenalizedLeastSquares(const Problem& problem, int n_threa
         KB_.resize(rows, P);
     if (problem.has_tail()) {
         const Tail& tail = problem.tail();
-        schur_ = std::make_unique<SchurComplement>(tail, lead.c, n_threads);
+        schur_ = std::make_unique<SchurComplement>(tail, tail.values, lead.c, n_threads);
         tail_rhs_.resize(tail.q(), P);
         tail_half_solved_.resize(tail.q(), P);
         size = std::max(size, dense_workspace_size(P, P, tail.q()));
@@ -52,7 +52,7 @@ void PenalizedLeastSquares::add_levels() {
             for (Index i = tail.coupling_start[g]; i < tail.coupling_start[g + 1]; ++i) {
                 double* out = tail_rhs_.data() + tail.coupling_row[i] * P;
                 for (Index a = 0; a < c; ++a) {
-                    const double value = tail.coupling_value[i * c + a];
+                    const double value = tail.values.coupling[i * c + a];
                     for (Index l = 0; l < P; ++l)
                         out[l] -= value * KB[a * P + l];
                 }

@@ -12,11 +12,14 @@ static Index largest_block(const Tail& tail) {
     return largest;
 }
 
-SchurComplement::SchurComplement(const Tail& tail, Index c1, int n_threads)
+SchurComplement::SchurComplement(const Tail& tail, const TailValues& values, Index c1, int n_threads, bool keep_factor)
     : tail_(tail),
+      values_(values),
       c1_(c1),
+      keep_factor_(keep_factor),
       S0_(tail.n_values(), 0.0),
       S_(tail.n_values(), 0.0),
+      inverse_(keep_factor && !tail.dense() ? tail.n_values() : 0),
       column_(tail.dense() ? 0 : tail.q(), 0.0),
       n_threads_(n_threads),
       kernel_memory_(tail.dense() ? n_threads * dense_workspace_size(tail.q(), tail.q(), tail.q()) : 0),
@@ -51,12 +54,12 @@ template <Index C1>
 void SchurComplement::build(const LevelMatrices& K) {
     const Index c = C1 > 0 ? C1 : c1_;
     const std::int32_t* row = tail_.coupling_row.data();
-    const double* value = tail_.coupling_value.data();
+    const double* value = values_.coupling.data();
     std::copy(tail_.coupling_start.begin(), tail_.coupling_start.end(), next_.begin());
     for (Index j = 0; j < tail_.q(); ++j) {
         double* column = open_column(j);
         for (Index p = tail_.A22_start[j]; p < tail_.A22_start[j + 1]; ++p)
-            column[tail_.A22_row[p]] += tail_.A22_value[p];
+            column[tail_.A22_row[p]] += values_.A22[p];
         for (Index i = tail_.column_start[j]; i < tail_.column_start[j + 1]; ++i) {
             const std::int32_t g = tail_.column_level[i];
             const Index first = next_[g]++, last = tail_.coupling_start[g + 1];
@@ -83,16 +86,11 @@ template <Index C1>
 void SchurComplement::sweep(double* R) {
     const Index c = C1 > 0 ? C1 : c1_;
     const std::int32_t* row = tail_.coupling_row.data();
-    const double* value = tail_.coupling_value.data();
+    const double* value = values_.coupling.data();
     std::copy(tail_.coupling_start.begin(), tail_.coupling_start.end(), next_.begin());
     std::fill(R, R + (tail_.coupling_start.size() - 1) * c * c, 0.0);
     for (Index j = 0; j < tail_.q(); ++j) {
-        const double* column = S_.data() + j * tail_.q();
-        if (!tail_.dense()) {
-            for (Index p = tail_.pattern.start[j]; p < tail_.pattern.start[j + 1]; ++p)
-                column_[tail_.pattern.row[p]] = S_[p];
-            column = column_.data();
-        }
+        const double* column = inverse_column(j);
         for (Index i = tail_.column_start[j]; i < tail_.column_start[j + 1]; ++i) {
             const std::int32_t g = tail_.column_level[i];
             const Index first = next_[g]++, last = tail_.coupling_start[g + 1];
@@ -108,10 +106,49 @@ void SchurComplement::sweep(double* R) {
                 }
             }
         }
-        if (!tail_.dense())
-            for (Index p = tail_.pattern.start[j]; p < tail_.pattern.start[j + 1]; ++p)
-                column_[tail_.pattern.row[p]] = 0.0;
+        close_inverse_column(j);
     }
+}
+
+void SchurComplement::coupling_products_into(double* Y) {
+    const Index c = c1_;
+    const std::int32_t* row = tail_.coupling_row.data();
+    const double* value = values_.coupling.data();
+    std::copy(tail_.coupling_start.begin(), tail_.coupling_start.end(), next_.begin());
+    std::fill(Y, Y + tail_.coupling_row.size() * c, 0.0);
+    for (Index j = 0; j < tail_.q(); ++j) {
+        const double* column = inverse_column(j);
+        for (Index i = tail_.column_start[j]; i < tail_.column_start[j + 1]; ++i) {
+            const std::int32_t g = tail_.column_level[i];
+            const Index first = next_[g]++, last = tail_.coupling_start[g + 1];
+            for (Index a = 0; a < c; ++a) {
+                const double own = value[first * c + a];
+                double sum = own * column[j];
+                for (Index p = first + 1; p < last; ++p) {
+                    sum += value[p * c + a] * column[row[p]];
+                    Y[p * c + a] += own * column[row[p]];
+                }
+                Y[first * c + a] += sum;
+            }
+        }
+        close_inverse_column(j);
+    }
+}
+
+/// Column j of Q as a dense array indexed by row.
+const double* SchurComplement::inverse_column(Index j) {
+    if (tail_.dense())
+        return S_.data() + j * tail_.q();
+    for (Index p = tail_.pattern.start[j]; p < tail_.pattern.start[j + 1]; ++p)
+        column_[tail_.pattern.row[p]] = inverse()[p];
+    return column_.data();
+}
+
+void SchurComplement::close_inverse_column(Index j) {
+    if (tail_.dense())
+        return;
+    for (Index p = tail_.pattern.start[j]; p < tail_.pattern.start[j + 1]; ++p)
+        column_[tail_.pattern.row[p]] = 0.0;
 }
 
 bool SchurComplement::update(const LevelMatrices& K, const Templates& T) {
@@ -200,17 +237,18 @@ void SchurComplement::transform(const std::vector<double>& from, std::vector<dou
 
 /// products_f += sum over the levels h of factor f of (S^-1 T2' S0)_hh, from the lower triangles of both.
 void SchurComplement::add_products(const Templates& T, Templates& products) const {
+    const std::vector<double>& S_inverse = inverse();
     if (tail_.scalar) {
         for (Index j = 0; j < tail_.q(); ++j) {
             const Index first = tail_.diagonal(j);
             double& own = products[tail_.block_factor[j]](0, 0);
-            own += S_[first] * S0_[first] * row_scale_[j];
+            own += S_inverse[first] * S0_[first] * row_scale_[j];
             if (tail_.dense()) {
                 // runs of rows of one factor
                 for (Index i = j + 1; i < tail_.q();) {
                     const std::int32_t f = tail_.block_factor[i];
                     const Index last = tail_.block_of[f].back() + 1;
-                    const double sum = ConstMatrixMap(S_.data() + first + i - j, last - i, 1)
+                    const double sum = ConstMatrixMap(S_inverse.data() + first + i - j, last - i, 1)
                                            .cwiseProduct(ConstMatrixMap(S0_.data() + first + i - j, last - i, 1))
                                            .sum();
                     own += sum * row_scale_[i];
@@ -220,7 +258,7 @@ void SchurComplement::add_products(const Templates& T, Templates& products) cons
             } else {
                 for (Index p = first + 1; p < tail_.pattern.start[j + 1]; ++p) {
                     const Index i = tail_.pattern.row[p];
-                    const double product = S_[p] * S0_[p];
+                    const double product = S_inverse[p] * S0_[p];
                     own += product * row_scale_[i];
                     products[tail_.block_factor[i]](0, 0) += product * row_scale_[j];
                 }
@@ -242,7 +280,7 @@ void SchurComplement::add_products(const Templates& T, Templates& products) cons
         };
         for (Index a = 0; a < rows; ++a)
             for (Index b = 0; b < columns; ++b) {
-                const double inverse = S_[at(a, b)];
+                const double inverse = S_inverse[at(a, b)];
                 for (Index k = 0; k < rows; ++k)
                     for (Index l = 0; l < columns; ++l) {
                         const double product = inverse * S0_[at(k, l)];
@@ -255,13 +293,27 @@ void SchurComplement::add_products(const Templates& T, Templates& products) cons
 }
 
 void SchurComplement::invert(const Templates& T, Templates& products) {
-    if (tail_.dense()) {
+    std::vector<double>& Q = keep_factor_ && !tail_.dense() ? inverse_ : S_;
+    if (tail_.dense())
         dense_kernels().inverse_from_cholesky(tail_.q(), S_.data(), tail_.q(), kernel_work());
-    } else {
-        sparse_.selected_inverse(S_.data(), S_.data());
-    }
+    else
+        sparse_.selected_inverse(S_.data(), Q.data());
     add_products(T, products);
-    transform(S_, S_, T, true);
+    transform(Q, Q, T, true);
+}
+
+void SchurComplement::multiply_Q(const Templates& T, Eigen::Ref<Matrix> B) {
+    if (tail_.dense()) {
+        Matrix product(B.rows(), B.cols());
+        dense_kernels().multiply_symmetric(tail_.q(), B.cols(), S_.data(), tail_.q(), B.data(), B.outerStride(),
+                                           product.data(), tail_.q());
+        B = product;
+        return;
+    }
+    multiply_template(T, true, B);
+    half_solve(B);
+    back_solve(B);
+    multiply_template(T, false, B);
 }
 
 void SchurComplement::leading_blocks_into(double* R) {
@@ -281,7 +333,7 @@ void SchurComplement::diagonal_block_into(Index block, Eigen::Ref<Matrix> out) c
     const Index first = tail_.block_start[block], c = tail_.block_start[block + 1] - first;
     for (Index b = 0; b < c; ++b)
         for (Index a = b; a < c; ++a)
-            out(a, b) = out(b, a) = S_[tail_.diagonal(first + b) + a - b];
+            out(a, b) = out(b, a) = inverse()[tail_.diagonal(first + b) + a - b];
 }
 
 void SchurComplement::multiply_template(const Templates& T, bool transposed, Eigen::Ref<Matrix> B) {

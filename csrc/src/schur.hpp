@@ -20,7 +20,9 @@ struct LevelMatrices {
 
 class SchurComplement {
  public:
-    SchurComplement(const Tail& tail, Index c1, int n_threads);
+    /// `values` is read by every call; it may change between updates. With `keep_factor` solutions remain possible
+    /// after invert(), by multiply_Q() (more memory where S is sparse).
+    SchurComplement(const Tail& tail, const TailValues& values, Index c1, int n_threads, bool keep_factor = false);
 
     /// S0, then S and its factor; false where S is not positive definite.
     bool update(const LevelMatrices& K, const Templates& T);
@@ -39,8 +41,14 @@ class SchurComplement {
     void invert(const Templates& T, Templates& products);
     /// R_g = Ag2 Q A2g for every level g of the leading factor: c1 x c1 each, column-major, one after the other.
     void leading_blocks_into(double* R);
+    /// Y_g = Ag2 Q of every level of the leading factor on the columns that it couples to, laid out as the couplings.
+    void coupling_products_into(double* Y);
+    /// B <- Q B after invert(), where the factor was kept.
+    void multiply_Q(const Templates& T, Eigen::Ref<Matrix> B);
     /// Block (h, h) of Q.
     void diagonal_block_into(Index block, Eigen::Ref<Matrix> out) const;
+    /// Q on the pattern after invert(), to be read at Tail::diagonal() and below.
+    const double* Q() const { return inverse().data(); }
 
  private:
     double* open_column(Index j);
@@ -50,14 +58,20 @@ class SchurComplement {
     void build(const LevelMatrices& K);
     template <Index C1>
     void sweep(double* R);
+    const double* inverse_column(Index j);
+    void close_inverse_column(Index j);
+    const std::vector<double>& inverse() const { return keep_factor_ && !tail_.dense() ? inverse_ : S_; }
     template <class Block>
     void for_blocks(Block&& block) const;
     void transform(const std::vector<double>& from, std::vector<double>& to, const Templates& T, bool transposed);
     void add_products(const Templates& T, Templates& products) const;
 
     const Tail& tail_;
+    const TailValues& values_;
     Index c1_;
-    std::vector<double> S0_, S_;  // values of lower triangles; S_ becomes L, S^-1, Q in turn
+    bool keep_factor_;
+    std::vector<double> S0_, S_;   // values of lower triangles; S_ becomes L, S^-1, Q in turn
+    std::vector<double> inverse_;  // S^-1, Q where L is kept (sparse only)
     std::vector<double> column_;  // one dense column (sparse only)
     int n_threads_;
     std::vector<double> kernel_memory_;  // of all threads (dense only)

@@ -84,7 +84,7 @@ void Scores::leading_rhs_into(Index g, double* out) const {
     for (Index i = tail.coupling_start[g]; i < tail.coupling_start[g + 1]; ++i) {
         const double* d = QF_.data() + tail.coupling_row[i] * P;
         for (Index a = 0; a < c; ++a) {
-            const double value = tail.coupling_value[i * c + a];
+            const double value = tail.values.coupling[i * c + a];
             for (Index l = 0; l < P; ++l)
                 out[a * P + l] -= value * d[l];
         }
@@ -179,7 +179,7 @@ void Scores::add_leading_levels(const PenalizedLeastSquares& pls, const std::vec
                 for (Index k = tail.coupling_start[g]; k < tail.coupling_start[g + 1]; ++k) {
                     double sum = 0.0;
                     for (Index x = 0; x < c; ++x)
-                        sum += tail.coupling_value[k * c + x] * v_i_[x];
+                        sum += tail.values.coupling[k * c + x] * v_i_[x];
                     Zc_rows_.data()[tail.coupling_row[k] * m + entry] += sum;
                 }
             }

@@ -249,7 +249,7 @@ void Tail::fill_couplings(const CrossProducts& products) {
                 coupling_row.push_back(static_cast<std::int32_t>(cell.row + j));
                 ++count[cell.row + j + 1];
                 for (Index i = 0; i < c1; ++i)
-                    coupling_value.push_back(cell.block[i * cell.n_cols + j]);
+                    values.coupling.push_back(cell.block[i * cell.n_cols + j]);
             }
         coupling_start.push_back(static_cast<Index>(coupling_row.size()));
     }
@@ -303,11 +303,13 @@ void Tail::fill_trailing(const CrossProducts& products) {
         ++A22_start[entry.column + 1];
     std::partial_sum(A22_start.begin(), A22_start.end(), A22_start.begin());
     A22_row.resize(entries.size());
-    A22_value.resize(entries.size());
+    values.A22.resize(entries.size());
     std::vector<Index> next(A22_start.begin(), A22_start.end() - 1);
     for (const Entry& entry : entries) {
-        A22_row[next[entry.column]] = entry.row;
-        A22_value[next[entry.column]++] = entry.value;
+        const Index position = next[entry.column]++;
+        A22_position.push_back(position);
+        A22_row[position] = entry.row;
+        values.A22[position] = entry.value;
     }
 }
 

@@ -11,6 +11,12 @@
 
 namespace pymixed {
 
+/// The numbers that stand in a tail's pattern: a generalized model has its own, renewed with every change of weights.
+struct TailValues {
+    std::vector<double> coupling;  ///< c_1 values per entry of Tail::coupling_row
+    std::vector<double> A22;       ///< one per entry of Tail::A22_row
+};
+
 struct Tail {
     Tail() = default;
     /// Orders and analyses; Method::Automatic chooses.
@@ -38,15 +44,17 @@ struct Tail {
     // Z_1'WZ_2 by levels of the leading factor: scalar rows ascending, c_1 values each; and who couples to a column
     std::vector<Index> coupling_start;
     std::vector<std::int32_t> coupling_row;
-    std::vector<double> coupling_value;
     std::vector<Index> column_start{0};
     std::vector<std::int32_t> column_level;
 
-    // lower triangle of Z_2'WZ_2 by scalar columns, and Z_2'W[X y] (row-major q x (p+1))
+    // lower triangle of Z_2'WZ_2 by scalar columns, and Z_2'W[X y] (row-major q x (p+1)); A22_position: where the cells
+    // of the factors, then those of the couplings behind the leading factor, in their own order, stand
     std::vector<Index> A22_start;
     std::vector<std::int32_t> A22_row;
-    std::vector<double> A22_value;
+    std::vector<Index> A22_position;
     RowMatrix B2;
+
+    TailValues values;
 
     /// Bytes of the workspace that goes with this tail.
     double workspace_bytes() const;

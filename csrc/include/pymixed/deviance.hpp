@@ -24,12 +24,7 @@ namespace pymixed {
 
 class PenalizedLeastSquares;
 class Scores;
-
-/// Coordinates in which theta is given.
-enum class Coordinates {
-    User,      ///< lower triangles for the columns as the host gave them
-    Internal,  ///< for the centred and scaled columns: the optimiser's
-};
+class TemplateParameters;
 
 class Deviance {
  public:
@@ -77,8 +72,6 @@ class Deviance {
     Vector pwrss_derivatives() const;
 
  private:
-    void load(const Vector& theta, Coordinates coordinates);
-    void lift_templates();
     void sum_levels();
     void assemble();
 
@@ -86,12 +79,11 @@ class Deviance {
     bool reml_;
     std::unique_ptr<PenalizedLeastSquares> pls_;
     std::unique_ptr<Scores> scores_;
-    Templates T_, H_, TH_;  // per factor: template, H, T'H
-    const Templates* basis_ = nullptr;
-    std::vector<Matrix> D_;  // per entry d_iT T' + T d_iT'
-    Vector theta_, lift_, lifted_theta_, gradient_;
+    std::unique_ptr<TemplateParameters> parameters_;
+    Templates H_, TH_;  // per factor: H, T'H
+    Vector gradient_;
     Matrix information_, curvature_, Gc_;  // Gc: c_i'G
-    std::vector<double> leading_R_, small_;
+    std::vector<double> leading_R_;
     double value_ = 0.0;
 };
 

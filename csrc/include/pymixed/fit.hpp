@@ -1,21 +1,22 @@
 #pragma once
-// A linear mixed model fitted from its cross-products.
+// Linear mixed models fitted from their cross-products, generalized ones from their rows.
 
 #include "pymixed/deviance.hpp"
+#include "pymixed/generalized_deviance.hpp"
 #include "pymixed/optimizer.hpp"
 
 namespace pymixed {
 
 struct FitOptions {
     NewtonOptions newton;
-    Vector start;  ///< theta (user's coordinates) to start from; empty: MINQUE(0) from the cross-products
+    Vector start;  ///< theta (psi of a generalized model; user's coordinates) to start from; empty: MINQUE(0)
 };
 
-/// The optimum in both coordinates. Everything else is asked of the Deviance, which is left at the optimum,
+/// The optimum in both coordinates. Everything else is asked of the criterion, which is left at the optimum,
 /// evaluated and differentiated in internal coordinates.
 struct FitResult {
     Status status = Status::Success;
-    Vector theta;     ///< user's coordinates, diagonals non-negative
+    Vector theta;     ///< theta or psi in the user's coordinates, diagonals non-negative
     Vector internal;  ///< internal coordinates
     double objective = 0.0;
     double expected_gain = 0.0;
@@ -23,6 +24,7 @@ struct FitResult {
 };
 
 FitResult fit(Deviance& deviance, const FitOptions& options);
+FitResult fit(GeneralizedDeviance& deviance, const FitOptions& options);
 
 /// Variance components of every random-effects column as if independent, by MINQUE(0) (Rao 1971; Searle, Casella &
 /// McCulloch 1992, section 11.3), as a theta in internal coordinates: the start of the optimisation.

@@ -29,6 +29,12 @@ struct TermSpec {
     Structure structure = Structure::Unstructured;
 };
 
+/// Coordinates in which theta is given.
+enum class Coordinates {
+    User,      ///< lower triangles for the columns as the host gave them
+    Internal,  ///< for the centred and scaled columns: the optimiser's
+};
+
 /// One template T~_f per factor, factors in internal order.
 using Templates = std::vector<Matrix>;
 

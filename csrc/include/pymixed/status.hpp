@@ -8,6 +8,7 @@ enum class Status {
     IterationLimit,       ///< the optimiser used up its evaluations
     NoDescent,            ///< no step along a descent direction lowers the criterion, yet its gradient is not zero
     Interrupted,          ///< the host asked to stop
+    ModesNotFound,        ///< penalised iteratively reweighted least squares did not converge at the start
     NotPositiveDefinite,  ///< a factorisation broke down, or the model fits the response exactly
 };
 
@@ -21,6 +22,8 @@ inline const char* to_string(Status status) {
             return "no step lowers the criterion although its gradient is not zero";
         case Status::Interrupted:
             return "interrupted";
+        case Status::ModesNotFound:
+            return "the conditional modes of the random effects were not found";
         case Status::NotPositiveDefinite:
             return "a factorisation broke down: the model fits the response exactly or the data are degenerate";
     }

@@ -1,0 +1,25 @@
+#pragma once
+// C++ values as NumPy arrays.
+
+#include "bind.hpp"
+#include "pymixed/random_effects.hpp"
+
+inline pybind11::array_t<double> take(std::vector<double>&& values, std::vector<pybind11::ssize_t> shape) {
+    auto* owner = new std::vector<double>(std::move(values));
+    return pybind11::array_t<double>(
+        std::move(shape), owner->data(),
+        pybind11::capsule(owner, [](void* p) { delete static_cast<std::vector<double>*>(p); }));
+}
+
+/// One array per factor (the user's order), its columns in the order of the factor's terms.
+inline pybind11::tuple by_factor(const pymixed::RandomEffects& layout, std::vector<std::vector<double>>&& values,
+                                 bool square) {
+    pybind11::tuple out(values.size());
+    for (const auto& factor : layout.factors()) {
+        std::vector<pybind11::ssize_t> shape{factor.n_levels, factor.n_cols};
+        if (square)
+            shape.push_back(factor.n_cols);
+        out[factor.user_position] = take(std::move(values[factor.user_position]), shape);
+    }
+    return out;
+}

@@ -1,0 +1,96 @@
+#pragma once
+// Conditional distributions of a generalized linear mixed model: log f(y | eta) and its derivatives.
+//
+// A family is a distribution composed with a link g, mu = g^-1(eta); the two are implemented apart. Everything is a
+// function of the linear predictor: the criterion, PIRLS and their derivatives need
+//
+//     l(eta) = log f(y | eta),  l', l'', l''',    e(eta) = E[-l''] (expected information),  e',
+//
+// and the same differentiated by each *channel*: the family's own unconstrained parameters (logarithm of a dispersion
+// or shape, logit of a power), and for a zero-inflated family the logit of the probability of a structural zero.
+// Prior weights multiply l and are applied by the caller: a row of weight w counts as w rows (for the binomial
+// family y is the proportion of successes and w the number of trials).
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pymixed/types.hpp"
+
+namespace pymixed {
+
+/// What the rows of a kernel call are given by; borrowed.
+struct FamilyRows {
+    Index n = 0;
+    const double* y = nullptr;
+    const double* eta = nullptr;
+    const double* zeta = nullptr;  ///< logit of the probability of a structural zero (zero-inflated families only)
+};
+
+/// Where the results of a kernel call go: arrays (n). `order` says which are written:
+/// 0: l;  1: also d1, d2;  2: also d3 and every channel. Arrays of the expected information are written where they
+/// are not null (`expected` from order 1, `expected_d1` and the channels' at order 2).
+/// Outside the domain of the link or distribution (mu <= 0 for a count, say) l is -infinity, the rest unspecified.
+struct FamilyOutput {
+    struct Channel {
+        double* l = nullptr;         ///< dl / da
+        double* d1 = nullptr;        ///< dl' / da
+        double* d2 = nullptr;        ///< dl'' / da
+        double* expected = nullptr;  ///< de / da
+    };
+    int order = 0;
+    double* l = nullptr;
+    double* d1 = nullptr;
+    double* d2 = nullptr;
+    double* expected = nullptr;
+    double* d3 = nullptr;
+    double* expected_d1 = nullptr;
+    std::vector<Channel> channels;  ///< n_channels() of them at order 2
+};
+
+class Family {
+ public:
+    virtual ~Family() = default;
+    virtual std::unique_ptr<Family> clone() const = 0;
+
+    /// Unconstrained parameters that are estimated with the model.
+    virtual Index n_parameters() const { return 0; }
+    /// Takes effect for all calls that follow.
+    virtual void set_parameters(const Vector& parameters) { static_cast<void>(parameters); }
+    virtual bool zero_inflated() const { return false; }
+    Index n_channels() const { return n_parameters() + (zero_inflated() ? 1 : 0); }
+
+    /// -l'' equals its expectation for every y: a canonical link.
+    virtual bool canonical() const = 0;
+    /// l, its derivatives and those by the channels (parameters first, zeta last), without normalizer().
+    virtual void evaluate(const FamilyRows& rows, const FamilyOutput& out) const = 0;
+    /// Sum over the rows of weight times the part of log f that eta does not enter (for the binomial family with
+    /// trials, the log of the binomial coefficients). `gradient`, where not null, receives the derivatives by the
+    /// parameters (n_parameters()). `weights` null: all 1.
+    virtual double normalizer(Index n, const double* y, const double* weights, double* gradient) const = 0;
+
+    /// Linear predictors near which the iteration starts, from the response alone; inside the domain.
+    virtual void initial_predictor(Index n, const double* y, const double* weights, double* eta) const = 0;
+    /// Estimates of the parameters by moments, given linear predictors.
+    virtual Vector initial_parameters(Index n, const double* y, const double* weights, const double* eta) const = 0;
+};
+
+/// Values of a family that are not estimated, by name; NaN: estimated.
+struct FamilyConstants {
+    double shape;  ///< negative_binomial: size; student_t: degrees of freedom
+    double power;  ///< tweedie: 1 < power < 2
+    FamilyConstants();
+};
+
+/// @param distribution  binomial, poisson, negative_binomial (variance mu + mu^2/shape), negative_binomial1 (variance
+///                      mu (1 + dispersion)), gamma, inverse_gaussian, beta, gaussian, student_t, tweedie
+/// @param link          logit, probit, cloglog, cauchit, log, sqrt, inverse, inverse_squared, identity
+/// @throws std::invalid_argument  an unknown name, or a constant outside its range
+std::unique_ptr<Family> make_family(const std::string& distribution, const std::string& link,
+                                    const FamilyConstants& constants = {});
+
+/// With probability pi = 1 / (1 + exp(-zeta)) a structural zero: f(0) = pi + (1 - pi) f0(0), f(y) = (1 - pi) f0(y).
+/// The base must have no normalizer at y = 0 (the count families).
+std::unique_ptr<Family> make_zero_inflated(std::unique_ptr<Family> base);
+
+}  // namespace pymixed

@@ -1,0 +1,53 @@
+#pragma once
+// What a fit of a generalized linear mixed model needs and never changes:
+//
+//     y_i | u ~ family(eta_i),   eta = offset + X beta + Z T(theta) u,   u ~ N(0, I),   zeta = X0 gamma
+//
+// (zeta: logit of the probability of a structural zero, zero-inflated families only). Holds the rows, unlike the
+// problem of a linear model: the weights of the normal equations change with every iteration.
+
+#include <memory>
+
+#include "pymixed/family.hpp"
+#include "pymixed/problem.hpp"
+
+namespace pymixed {
+
+struct SortedRows;
+
+class GeneralizedProblem {
+ public:
+    /// @param zero_inflation  columns of X0; only with a zero-inflated family
+    /// @throws std::invalid_argument  bad layout or method;  MemoryLimit  too large
+    GeneralizedProblem(RandomEffects layout, const Rows& rows, std::unique_ptr<Family> family,
+                       const std::vector<ColumnView>& zero_inflation, Method method = Method::Automatic,
+                       double memory_limit = 0.0);
+    ~GeneralizedProblem();
+    GeneralizedProblem(const GeneralizedProblem&) = delete;
+
+    /// The linear problem of the first working response: bases, patterns and rank of X are those of the model.
+    const Problem& linear() const { return *linear_; }
+    const RandomEffects& layout() const { return linear_->layout(); }
+    const SortedRows& rows() const { return *rows_; }
+    const Family& family() const { return *family_; }
+
+    Index n() const { return linear_->n(); }
+    Index p() const { return linear_->p(); }
+    Index n_theta() const { return layout().n_theta(); }
+    Index n_zero() const;  ///< columns of X0
+
+    /// Where the iteration starts: theta in internal coordinates (MINQUE on the working response), family parameters,
+    /// coefficients of X0 in their internal basis, linear predictors (sorted rows).
+    const Vector& initial_theta() const { return theta_; }
+    const Vector& initial_parameters() const { return parameters_; }
+    const Vector& initial_zero() const { return zero_; }
+    const Vector& initial_predictor() const { return eta_; }
+
+ private:
+    std::unique_ptr<Family> family_;
+    std::unique_ptr<Problem> linear_;
+    std::unique_ptr<SortedRows> rows_;
+    Vector theta_, parameters_, zero_, eta_;
+};
+
+}  // namespace pymixed

@@ -1,0 +1,269 @@
+#include "pymixed/generalized_deviance.hpp"
+
+#include <Eigen/Cholesky>
+#include <Eigen/LU>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+#include "generalized_rows.hpp"
+#include "pirls.hpp"
+#include "quadrature.hpp"
+#include "template_parameters.hpp"
+
+namespace pymixed {
+
+GeneralizedDeviance::GeneralizedDeviance(const GeneralizedProblem& problem, Index n_nodes, Information information,
+                                         int n_threads)
+    : problem_(problem),
+      profiled_(n_nodes == 0),
+      expected_(information == Information::Expected && !problem.family().canonical()),
+      pirls_(std::make_unique<Pirls>(problem, n_nodes == 0, n_threads)),
+      parameters_(std::make_unique<TemplateParameters>(problem.layout(), problem.linear().products().random_basis())),
+      rows_(std::make_unique<RowDerivatives>(problem.n(), problem.family().n_channels(), expected_)),
+      equations_(std::make_unique<NormalEquations>()),
+      H_(problem.layout().make_templates()),
+      TH_(H_) {
+    if (n_nodes > 1)
+        quadrature_ = std::make_unique<Quadrature>(problem, n_nodes);
+    gradient_.setZero(n_parameters());
+    for (Matrix* a : {&information_matrix_, &curvature_})
+        a->setZero(n_parameters(), n_parameters());
+}
+
+GeneralizedDeviance::~GeneralizedDeviance() = default;
+
+/// beta and gamma between the columns as the host gave them and the internal bases.
+void GeneralizedDeviance::change_fixed_part(Vector& psi, bool to_user) const {
+    const auto change = [&](const FixedBasis& basis, auto part) {
+        if (part.size() == 0)
+            return;
+        const Matrix U = basis.U().topLeftCorner(part.size(), part.size());
+        part = to_user ? Vector(U.partialPivLu().solve(part)) : Vector(U * part);
+    };
+    change(problem_.linear().products().fixed_basis(), psi.segment(n_theta(), n_beta()));
+    change(problem_.rows().zero_basis, psi.tail(problem_.n_zero()));
+}
+
+Vector GeneralizedDeviance::to_user(const Vector& psi) const {
+    Vector out = psi;
+    out.head(n_theta()) =
+        problem_.linear().products().random_basis().to_user(problem_.layout(), psi.head(n_theta()));
+    change_fixed_part(out, true);
+    return out;
+}
+
+Vector GeneralizedDeviance::to_internal(const Vector& psi) const {
+    Vector out = psi;
+    out.head(n_theta()) =
+        problem_.linear().products().random_basis().to_internal(problem_.layout(), psi.head(n_theta()));
+    change_fixed_part(out, false);
+    return out;
+}
+
+Vector GeneralizedDeviance::start() {
+    const Vector& parameters = problem_.initial_parameters();
+    parameters_->load(problem_.initial_theta(), Coordinates::Internal);
+    Pirls profile(problem_, true, 1);
+    profile.set_parameters(parameters, problem_.initial_zero());
+    profile.tolerance = 1e-2;  // the optimiser moves on from here
+    if (!profile.solve_from(problem_.initial_predictor(), parameters_->T()))
+        return {};
+    pirls_->u = profile.u;
+    pirls_->beta = profile.beta;
+    centre_.known = false;
+    Vector psi(n_parameters());
+    psi << problem_.initial_theta(), profile.beta.head(n_beta()), parameters, problem_.initial_zero();
+    return psi;
+}
+
+/// The point, and a guess of its modes.
+bool GeneralizedDeviance::load(const Vector& psi, Coordinates coordinates) {
+    psi_ = psi;
+    coordinates_ = coordinates;
+    if (!psi.allFinite())
+        return false;
+    Vector internal = psi;
+    if (coordinates == Coordinates::User)
+        change_fixed_part(internal, false);
+    parameters_->load(psi.head(n_theta()), coordinates);
+    pirls_->set_parameters(internal.segment(n_theta() + n_beta(), problem_.family().n_parameters()),
+                           internal.tail(problem_.n_zero()));
+    if (centre_.known && centre_.coordinates == coordinates) {
+        const Vector step = psi - centre_.psi;
+        pirls_->u = centre_.u + centre_.du * step;
+        if (profiled_)
+            pirls_->beta = centre_.beta + centre_.dbeta * step;
+    }
+    if (!profiled_)
+        pirls_->beta = internal.segment(n_theta(), n_beta());
+    return true;
+}
+
+/// The factor of M at the modes with the criterion's weights.
+bool GeneralizedDeviance::factor_criterion() {
+    if (expected_) {
+        FamilyOutput out = rows_->output(1);
+        pirls_->evaluate_rows(pirls_->eta(), out);
+        rows_->weights = rows_->expected;
+        pirls_->apply_weights(rows_->weights);
+        if (!rows_->weights.allFinite() || !pirls_->factor().update(rows_->weights.data(), parameters_->T()))
+            return false;
+    }
+    log_determinant_ = pirls_->factor().log_determinant();
+    return true;
+}
+
+double GeneralizedDeviance::evaluate(const Vector& psi, Coordinates coordinates) {
+    value_ = std::numeric_limits<double>::infinity();
+    if (!load(psi, coordinates) || !pirls_->solve(parameters_->T()) || !factor_criterion())
+        return value_;
+    if (quadrature_)
+        value_ = quadrature_->evaluate(*pirls_, parameters_->T());
+    else
+        value_ = pirls_->penalized_deviance() + log_determinant_;
+    value_ -= 2.0 * pirls_->normalizer();
+    return value_;
+}
+
+void GeneralizedDeviance::differentiate() {
+    const SortedRows& data = problem_.rows();
+    const Index n = data.n, m = n_theta(), p = problem_.p(), k = problem_.family().n_parameters();
+    PenalizedFactor& factor = pirls_->factor();
+    rows_->evaluate(*pirls_);
+    if (parameters_->lift())
+        factor.update(parameters_->T());
+    parameters_->differentiate();
+    const Templates& T = parameters_->T();
+
+    Vector score = Vector::Zero(data.q);  // s = Z'r
+    data.add_Ztr(pirls_->score().data(), score.data());
+    if (!expected_)
+        build_equations(T, score);
+    for (Matrix& TH : TH_)
+        TH.setZero();
+    factor.invert(T, TH_);
+    factor.leverages_into(rows_->h.data());
+    parameters_->sum_levels(factor.leading(), factor.leading_inverse(), factor.leading_R(), TH_, H_, TH_);
+    if (expected_) {
+        factor.update(pirls_->weights().data(), T);
+        build_equations(T, score);
+    }
+
+    // the modes' share: zeta = Q_o Z'v (and the same for beta where it is profiled)
+    rows_->v = rows_->h.cwiseProduct(rows_->weights_d1);
+    Matrix rhs = Matrix::Zero(data.q, 1), modes;
+    Vector beta_share = Vector::Zero(p);
+    data.add_Ztr(rows_->v.data(), rhs.data());
+    if (profiled_) {
+        const auto R_beta = equations_->R.middleCols(m, p);
+        const auto QR_beta = equations_->QR.middleCols(m, p);
+        beta_share = equations_->beta_factor.solve(data.X.transpose() * rows_->v - QR_beta.transpose() * rhs);
+        rhs.noalias() -= R_beta * beta_share;
+    }
+    factor.solve(T, rhs, modes, nullptr);
+    rows_->shift.setZero();
+    data.add_Zb(modes.data(), rows_->shift.data());
+    if (profiled_)
+        rows_->shift += data.X * beta_share;
+    rows_->e = rows_->v - pirls_->weights().cwiseProduct(rows_->shift);
+
+    Vector t = Vector::Zero(data.q);
+    data.add_Ztr(rows_->e.data(), t.data());
+    for (std::size_t f = 0; f < H_.size(); ++f) {
+        const Index c = T[f].rows();
+        Matrix st = Matrix::Zero(c, c);  // sum of s_g (t_g - s_g)'
+        for (const Index start : data.first_effect[f])
+            st.noalias() += score.segment(start, c).lazyProduct(
+                (t.segment(start, c) - score.segment(start, c)).transpose());
+        st = (0.5 * (st + st.transpose())).eval();
+        H_[f] += st;
+        TH_[f].noalias() += T[f].transpose() * st;
+    }
+
+    for (Index i = 0; i < m; ++i)
+        gradient_[i] = parameters_->slope(i, H_, TH_);
+    if (!profiled_)
+        gradient_.segment(m, p) = data.X.transpose() * (rows_->e - 2.0 * pirls_->score());
+    const Index first = m + n_beta();
+    Vector constant = Vector::Zero(k);
+    pirls_->family().normalizer(n, data.y.data(), data.weights.size() > 0 ? data.weights.data() : nullptr,
+                                constant.data());
+    for (Index a = 0; a < problem_.family().n_channels(); ++a) {
+        const auto& channel = rows_->channels[a];
+        const Vector slope = -2.0 * channel.l + rows_->h.cwiseProduct(channel.weights) +
+                             rows_->shift.cwiseProduct(channel.d1);
+        if (a < k)
+            gradient_[first + a] = slope.sum() - 2.0 * constant[a];
+        else
+            gradient_.segment(first + k, problem_.n_zero()) = data.X_zero.transpose() * slope;
+    }
+    if (quadrature_)
+        quadrature_->differentiate(*pirls_, *parameters_, *rows_, gradient_);
+    assemble_curvature();
+    remember_modes(score);
+
+    if (coordinates_ == Coordinates::User) {
+        // beta_internal = U beta: derivatives by beta are U' times those by the internal one
+        const auto transform = [&](Index start, const FixedBasis& basis, Index size) {
+            if (size == 0)
+                return;
+            const Matrix U = basis.U().topLeftCorner(size, size);
+            gradient_.segment(start, size) = (U.transpose() * gradient_.segment(start, size)).eval();
+            for (Matrix* A : {&information_matrix_, &curvature_}) {
+                A->middleRows(start, size) = (U.transpose() * A->middleRows(start, size)).eval();
+                A->middleCols(start, size) = (A->middleCols(start, size) * U).eval();
+            }
+            centre_.du.middleCols(start, size) = (centre_.du.middleCols(start, size) * U).eval();
+            centre_.dbeta.middleCols(start, size) = (centre_.dbeta.middleCols(start, size) * U).eval();
+        };
+        transform(m, problem_.linear().products().fixed_basis(), n_beta());
+        transform(n_parameters() - problem_.n_zero(), data.zero_basis, problem_.n_zero());
+    }
+}
+
+Matrix GeneralizedDeviance::variance_gradient(const RandomEffects::Term& term) const {
+    return parameters_->variance_gradient(term, H_);
+}
+
+Matrix GeneralizedDeviance::hessian(const Vector& psi, Coordinates coordinates) {
+    const Index size = n_parameters();
+    Matrix H(size, size);
+    pirls_->tolerance = 1e-14;
+    evaluate(psi, coordinates);
+    differentiate();
+    // every point of the differences is predicted from the middle
+    const Centre middle = centre_;
+    const Matrix U = problem_.linear().products().fixed_basis().U();
+    for (Index i = 0; i < size; ++i) {
+        double step = 3e-5;
+        if (i < n_theta()) {
+            parameters_->load(psi.head(n_theta()), coordinates);
+            step = parameters_->step(i);
+        } else if (i < n_theta() + n_beta() && coordinates == Coordinates::User) {
+            step /= std::max(U.col(i - n_theta()).head(problem_.p()).norm(), 1e-300);
+        }
+        Vector point = psi;
+        for (const double sign : {1.0, -1.0}) {
+            point[i] = psi[i] + sign * step;
+            centre_ = middle;
+            evaluate(point, coordinates);
+            differentiate();
+            if (sign > 0.0)
+                H.col(i) = gradient_;
+            else
+                H.col(i) -= gradient_;
+        }
+        H.col(i) /= 2.0 * step;
+    }
+    centre_ = middle;
+    pirls_->tolerance = 1e-10;
+    return 0.5 * (H + H.transpose());
+}
+
+Index GeneralizedDeviance::n_pirls() const {
+    return pirls_->n_iterations;
+}
+
+}  // namespace pymixed

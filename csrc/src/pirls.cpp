@@ -1,0 +1,204 @@
+#include "pirls.hpp"
+
+#include <Eigen/Cholesky>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "row_packer.hpp"
+
+namespace pymixed {
+
+static constexpr int most_iterations = 200;
+
+Pirls::Pirls(const GeneralizedProblem& problem, bool profile_beta, int n_threads)
+    : u(Vector::Zero(problem.rows().q)),
+      beta(Vector::Zero(problem.p())),
+      problem_(problem),
+      rows_(problem.rows()),
+      profile_beta_(profile_beta),
+      family_(problem.family().clone()),
+      factor_(problem.linear(), problem.rows(), n_threads) {
+    for (Vector* a : {&base_, &eta_, &l_, &r_, &w_, &expected_, &rhs_rows_})
+        a->setZero(rows_.n);
+    b_.setZero(rows_.q);
+}
+
+void Pirls::set_parameters(const Vector& family_parameters, const Vector& zero) {
+    family_->set_parameters(family_parameters);
+    if (family_->zero_inflated())
+        zeta_.noalias() = rows_.X_zero * zero;
+    const double* weights = rows_.weights.size() > 0 ? rows_.weights.data() : nullptr;
+    normalizer_ = family_->normalizer(rows_.n, rows_.y.data(), weights, nullptr);
+}
+
+void Pirls::evaluate_rows(const Vector& eta, const FamilyOutput& out) const {
+    family_->evaluate({rows_.n, rows_.y.data(), eta.data(), zeta_.size() > 0 ? zeta_.data() : nullptr}, out);
+}
+
+void Pirls::apply_weights(Vector& values) const {
+    if (rows_.weights.size() > 0)
+        values.array() *= rows_.weights.array();
+}
+
+void Pirls::set_base() {
+    base_.noalias() = rows_.X * beta;
+    if (rows_.offset.size() > 0)
+        base_ += rows_.offset;
+}
+
+/// Penalised deviance at u and beta; the rows' score and observed weights with it.
+double Pirls::evaluate(const Templates& T) {
+    if (profile_beta_)
+        set_base();
+    factor_.multiply_template(T, false, u, b_);
+    eta_ = base_;
+    rows_.add_Zb(b_.data(), eta_.data());
+    FamilyOutput out;
+    out.order = 1;
+    out.l = l_.data();
+    out.d1 = r_.data();
+    out.d2 = w_.data();
+    evaluate_rows(eta_, out);
+    for (Vector* a : {&l_, &r_, &w_})
+        apply_weights(*a);
+    w_ = -w_;
+    const double value = -2.0 * l_.sum() + u.squaredNorm();
+    return std::isfinite(value) ? value : std::numeric_limits<double>::infinity();
+}
+
+/// Step of u (and beta) for the rows' score r, with the factor at hand or the expected weights' one.
+bool Pirls::newton_step(const Templates& T, const Vector& r) {
+    const Index q = rows_.q, p = profile_beta_ ? problem_.p() : 0;
+    newton_ = w_.allFinite() && factor_.update(w_.data(), T);
+    const Vector* weights = &w_;
+    if (!newton_) {
+        FamilyOutput out;
+        out.order = 1;
+        out.l = l_.data();
+        out.d1 = rhs_rows_.data();
+        out.d2 = step_u_.setZero(rows_.n).data();
+        out.expected = expected_.data();
+        evaluate_rows(eta_, out);
+        apply_weights(expected_);
+        weights = &expected_;
+        if (!expected_.allFinite() || !factor_.update(expected_.data(), T))
+            return false;
+    }
+    // M^-1 (T'Z'r - u) = M^-1 T'Z'(r + W Z b) - u
+    F_.setZero(q, 1 + p);
+    work_.setZero(q);
+    rows_.add_Ztr(r.data(), work_.data());
+    factor_.multiply_template(T, true, work_, gradient_u_);
+    gradient_u_ -= u;
+    rhs_rows_.setZero();
+    rows_.add_Zb(b_.data(), rhs_rows_.data());
+    rhs_rows_ = r.array() + weights->array() * rhs_rows_.array();
+    rows_.add_Ztr(rhs_rows_.data(), F_.data());
+    if (p > 0) {
+        Vector column(chunk_rows);
+        for (Index first = 0; first < rows_.n; first += chunk_rows) {
+            const Index m = std::min(chunk_rows, rows_.n - first);
+            for (Index j = 0; j < p; ++j) {
+                column.head(m) = weights->segment(first, m).cwiseProduct(rows_.X.col(j).segment(first, m));
+                rows_.add_Ztr(column.data(), first, first + m, F_.col(1 + j).data());
+            }
+        }
+        XtWX_.noalias() = rows_.X.transpose() * weights->asDiagonal() * rows_.X;
+    }
+    factor_.solve(T, F_, B_, &U_);
+    step_u_ = U_.col(0) - u;
+    step_beta_.setZero(p);
+    decrement_ = 0.0;
+    if (p > 0) {
+        const auto R = F_.rightCols(p);
+        const Vector gradient = rows_.X.transpose() * r;
+        const Matrix XVX = XtWX_ - R.transpose() * B_.rightCols(p);
+        const Eigen::LLT<Matrix> llt(XVX);
+        if (llt.info() != Eigen::Success)
+            return false;
+        step_beta_ = llt.solve(gradient - R.transpose() * (B_.col(0) - b_));
+        step_u_.noalias() -= U_.rightCols(p) * step_beta_;
+        decrement_ = gradient.dot(step_beta_);
+    }
+    decrement_ += gradient_u_.dot(step_u_);
+    return std::isfinite(decrement_);
+}
+
+bool Pirls::iterate(const Templates& T) {
+    Vector last_u, last_beta;
+    for (int iteration = 0; iteration < most_iterations; ++iteration) {
+        ++n_iterations;
+        if (!newton_step(T, r_))
+            return false;
+        if (newton_ && std::abs(decrement_) <= 1e-24 * (1.0 + u.squaredNorm()))
+            return true;
+        last_u = u;
+        last_beta = beta;
+        // what rounding can hide in the sum
+        const double noise = 1e-13 * (1.0 + std::abs(penalized_deviance_) + 2.0 * l_.cwiseAbs().sum());
+        double fraction = 1.0;
+        for (;; fraction *= 0.5) {
+            u = last_u + fraction * step_u_;
+            if (profile_beta_)
+                beta = last_beta + fraction * step_beta_;
+            const double value = evaluate(T);
+            if (value <= penalized_deviance_ + noise) {
+                penalized_deviance_ = value;
+                break;
+            }
+            if (fraction < 1e-10)
+                return false;
+        }
+        if (fraction == 1.0 && newton_ && decrement_ <= tolerance)
+            return factor_.update(w_.data(), T);
+        // Fisher scoring converges linearly: the step itself is the error
+        if (fraction == 1.0 && !newton_ && decrement_ <= 1e-24)
+            return factor_.update(w_.data(), T);
+    }
+    return false;
+}
+
+bool Pirls::solve(const Templates& T) {
+    set_base();
+    penalized_deviance_ = evaluate(T);
+    if (!std::isfinite(penalized_deviance_)) {
+        u.setZero();
+        penalized_deviance_ = evaluate(T);
+    }
+    return std::isfinite(penalized_deviance_) && iterate(T);
+}
+
+bool Pirls::solve_from(const Vector& eta, const Templates& T) {
+    u.setZero();
+    beta.setZero();
+    b_.setZero();
+    set_base();
+    eta_ = eta;
+    FamilyOutput out;
+    out.order = 1;
+    out.l = l_.data();
+    out.d1 = r_.data();
+    out.d2 = step_u_.setZero(rows_.n).data();
+    out.expected = w_.data();
+    evaluate_rows(eta_, out);
+    apply_weights(r_);
+    apply_weights(w_);
+    // the response of the linear model that these rows amount to
+    expected_ = r_.array() + w_.array() * (eta - base_).array();
+    ++n_iterations;
+    const Vector working = expected_;
+    if (!newton_step(T, working))
+        return false;
+    const Vector full_u = step_u_, full_beta = step_beta_;
+    for (double fraction = 1.0; fraction > 1e-6; fraction *= 0.5) {  // towards zero until it lies in the domain
+        u = fraction * full_u;
+        beta = fraction * full_beta;
+        penalized_deviance_ = evaluate(T);
+        if (std::isfinite(penalized_deviance_))
+            return iterate(T);
+    }
+    return false;
+}
+
+}  // namespace pymixed

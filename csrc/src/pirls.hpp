@@ -1,0 +1,70 @@
+#pragma once
+// Penalised iteratively reweighted least squares: the conditional modes of a generalized linear mixed model.
+//
+//     u~ = argmin_u  -2 sum_i w_i log f(y_i | eta_i) + |u|^2,    eta = offset + X beta + Z T u
+//
+// (Bates et al. 2015; Bates 2010, lme4: Mixed-effects modeling with R, ch. 6), over beta as well where it is profiled.
+// Newton's method: the weights are the observed information where M = T'Z'WZT + I is then positive definite, the
+// expected one elsewhere; step-halving on the penalised deviance. The last factor is that of the modes found, not of
+// the iterate before them.
+//
+// Finds a local minimum: a log-density that is not concave in eta may have several.
+
+#include "penalized_factor.hpp"
+#include "pymixed/generalized_problem.hpp"
+
+namespace pymixed {
+
+class Pirls {
+ public:
+    Pirls(const GeneralizedProblem& problem, bool profile_beta, int n_threads);
+
+    /// Family parameters and coefficients of the zero inflation for all that follows.
+    void set_parameters(const Vector& family_parameters, const Vector& zero);
+    /// Modes at templates T from the u and beta (internal basis) that are there; beta is held unless profiled. False
+    /// where no minimum is found. Leaves the factor of the observed weights at the modes.
+    bool solve(const Templates& T);
+    /// The same from linear predictors alone (beta profiled); what u and beta are does not matter.
+    bool solve_from(const Vector& eta, const Templates& T);
+
+    Vector u, beta;
+
+    // at the modes
+    double penalized_deviance() const { return penalized_deviance_; }  ///< without the family's normalizer
+    double normalizer() const { return normalizer_; }
+    const Vector& eta() const { return eta_; }
+    const Vector& base() const { return base_; }    ///< offset + X beta
+    const Vector& b() const { return b_; }          ///< T u
+    const Vector& score() const { return r_; }      ///< w l'
+    const Vector& weights() const { return w_; }    ///< -w l''
+    PenalizedFactor& factor() { return factor_; }
+    const Family& family() const { return *family_; }
+    const Vector& zeta() const { return zeta_; }
+
+    /// Kernel of the rows at any linear predictors, sorted rows. The caller's prior weights are not applied.
+    void evaluate_rows(const Vector& eta, const FamilyOutput& out) const;
+    /// values <- prior weights times values.
+    void apply_weights(Vector& values) const;
+
+    Index n_iterations = 0;    ///< of all solves
+    double tolerance = 1e-10;  ///< squared length of the last Newton step, after which the modes are taken as found
+
+ private:
+    bool iterate(const Templates& T);
+    double evaluate(const Templates& T);
+    bool newton_step(const Templates& T, const Vector& r);
+    void set_base();
+
+    const GeneralizedProblem& problem_;
+    const SortedRows& rows_;
+    bool profile_beta_;
+    std::unique_ptr<Family> family_;
+    PenalizedFactor factor_;
+    Vector zeta_, base_, eta_, b_, l_, r_, w_, expected_, rhs_rows_;
+    Vector step_u_, step_beta_, gradient_u_, work_;
+    Matrix F_, B_, U_, XtWX_;
+    double penalized_deviance_ = 0.0, normalizer_ = 0.0, decrement_ = 0.0;
+    bool newton_ = true;  // the last step was made with observed weights
+};
+
+}  // namespace pymixed

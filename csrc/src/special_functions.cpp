@@ -1,0 +1,139 @@
+#include "special_functions.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace pymixed {
+namespace {
+
+// Asymptotic series in w = 1/x, NIST Digital Library of Mathematical Functions 5.11.1, 5.11.2 and their derivatives. At
+// x >= 16 what is left out is below the rounding of the sum. Coefficients of w^0, w^1, ..
+constexpr double from = 16.0;
+constexpr std::array stirling{0.0, 1.0 / 12, 0.0, -1.0 / 360, 0.0, 1.0 / 1260, 0.0, -1.0 / 1680,
+                              0.0, 1.0 / 1188, 0.0, -691.0 / 360360, 0.0, 1.0 / 156};
+// psi(x) - log(x)
+constexpr std::array psi0{0.0, -0.5, -1.0 / 12, 0.0, 1.0 / 120, 0.0, -1.0 / 252, 0.0,
+                          1.0 / 240, 0.0, -1.0 / 132, 0.0, 691.0 / 32760, 0.0, -1.0 / 12};
+constexpr std::array psi1{0.0, 1.0, 0.5, 1.0 / 6, 0.0, -1.0 / 30, 0.0, 1.0 / 42,
+                          0.0, -1.0 / 30, 0.0, 5.0 / 66, 0.0, -691.0 / 2730, 0.0, 7.0 / 6};
+constexpr std::array psi2{0.0, 0.0, -1.0, -1.0, -0.5, 0.0, 1.0 / 6, 0.0, -1.0 / 6,
+                          0.0, 0.3, 0.0, -5.0 / 6, 0.0, 691.0 / 210, 0.0, -35.0 / 2};
+
+template <class Series>
+double evaluate(const Series& series, double w) {
+    double sum = 0.0;
+    for (std::size_t k = series.size(); k-- > 0;)
+        sum = sum * w + series[k];
+    return sum;
+}
+
+/// (P(v) - P(u)) / (v - u) by Horner's scheme for both at once: no difference of close numbers is taken.
+template <class Series>
+double divided_difference(const Series& series, double u, double v) {
+    double sum = 0.0, quotient = 0.0;
+    for (std::size_t k = series.size(); k-- > 0;) {
+        quotient = quotient * v + sum;
+        sum = sum * u + series[k];
+    }
+    return quotient;
+}
+
+/// log(1 + x) - x to full relative accuracy near 0.
+double log1p_minus(double x) {
+    if (std::abs(x) > 0.25)
+        return std::log1p(x) - x;
+    // log(1 + x) = 2 atanh(z) with z = x/(2 + x), and x = 2 z/(1 - z)
+    const double z = x / (2.0 + x), square = z * z;
+    double sum = 0.0;
+    for (int k = 19; k >= 3; k -= 2)
+        sum = sum * square + 1.0 / k;
+    return z * (2.0 * square * sum - x);
+}
+
+/// Laplace's continued fraction for the tail of the normal distribution (DLMF 7.9.1): at x = -z,
+/// phi/Phi = x + t1, t1 = 1/(x + t2), t2 = 2/(x + t3), .. ; all derivatives are products of such terms.
+Jet normal_log_cdf_tail(double z) {
+    const double x = -z;
+    // The error shrinks like exp(-2 x sqrt(2 n)); n terms suffice from x = 5 on.
+    constexpr int n = 40;
+    double t = 0.0;
+    for (int k = n; k > 3; --k)
+        t = k / (x + t);
+    const double t3 = 3.0 / (x + t), t2 = 2.0 / (x + t3), t1 = 1.0 / (x + t2), ratio = x + t1;
+    constexpr double half_log_2pi = 0.91893853320467274178;
+    return {-0.5 * x * x - half_log_2pi - std::log(ratio), ratio, -ratio * t1, ratio * t1 * t1 * t2 * (t3 - t2)};
+}
+
+}  // namespace
+
+double digamma(double x) {
+    double shift = 0.0;
+    for (; x < from; x += 1.0)
+        shift -= 1.0 / x;
+    return shift + std::log(x) + evaluate(psi0, 1.0 / x);
+}
+
+double trigamma(double x) {
+    double shift = 0.0;
+    for (; x < from; x += 1.0)
+        shift += 1.0 / (x * x);
+    return shift + evaluate(psi1, 1.0 / x);
+}
+
+double tetragamma(double x) {
+    double shift = 0.0;
+    for (; x < from; x += 1.0)
+        shift -= 2.0 / (x * x * x);
+    return shift + evaluate(psi2, 1.0 / x);
+}
+
+double log1p_minus_share(double x) {
+    const double share = x / (1.0 + x);
+    return std::abs(x) > 0.25 ? std::log1p(x) - share : log1p_minus(x) + x * share;
+}
+
+double log_gamma_ratio(double s, double y) {
+    if (s < from)
+        return std::lgamma(s + y) - std::lgamma(s) - y * std::log(s);
+    const double x = y / s, u = 1.0 / s, v = 1.0 / (s + y);
+    return s * log1p_minus(x) + (y - 0.5) * std::log1p(x) - x * v * divided_difference(stirling, u, v);
+}
+
+double digamma_difference(double s, double y) {
+    if (s < from)
+        return s * (digamma(s + y) - digamma(s)) - y;
+    const double u = 1.0 / s, v = 1.0 / (s + y);
+    return s * log1p_minus(y / s) - y * v * divided_difference(psi0, u, v);
+}
+
+PolygammaDifferences polygamma_differences(double s, double y) {
+    const double first = digamma_difference(s, y);
+    if (s < from) {
+        s = std::max(s, 1e-100);  // its inverse cube must be finite
+        return {first, s * s * (trigamma(s + y) - trigamma(s)), s * s * s * (tetragamma(s + y) - tetragamma(s))};
+    }
+    const double u = 1.0 / s, v = 1.0 / (s + y), difference = -y * v * s;  // s^2 (v - u)
+    return {first, difference * divided_difference(psi1, u, v), difference * (s * divided_difference(psi2, u, v))};
+}
+
+Jet normal_log_cdf(double x) {
+    if (x < -5.0)
+        return normal_log_cdf_tail(x);
+    constexpr double inverse_root_2 = 0.70710678118654752440, inverse_root_2pi = 0.39894228040143267794;
+    const double upper = 0.5 * std::erfc(x * inverse_root_2), lower = 0.5 * std::erfc(-x * inverse_root_2);
+    const double ratio = inverse_root_2pi * std::exp(-0.5 * x * x) / lower, sum = x + ratio;
+    return {x > 0.0 ? std::log1p(-upper) : std::log(lower), ratio, -ratio * sum,
+            ratio * (sum * sum - 1.0 + ratio * sum)};
+}
+
+double softplus(double x) {
+    return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
+}
+
+double logistic(double x) {
+    const double u = std::exp(-std::abs(x));
+    return (x < 0.0 ? u : 1.0) / (1.0 + u);
+}
+
+}  // namespace pymixed

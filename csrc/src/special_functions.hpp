@@ -1,0 +1,41 @@
+#pragma once
+// Functions of the gamma family and of the normal distribution that the standard library lacks, all without cancellation
+// where the likelihoods of families.hpp meet their limits.
+
+namespace pymixed {
+
+/// First, second and third derivative of the logarithm of the gamma function at x > 0.
+double digamma(double x);
+double trigamma(double x);
+double tetragamma(double x);
+
+/// log(1 + x) - x/(1 + x), x > -1, to full relative accuracy near 0.
+double log1p_minus_share(double x);
+
+/// log of Gamma(s + y) / (Gamma(s) s^y), s > 0, y >= 0; it tends to 0 as s grows.
+double log_gamma_ratio(double s, double y);
+
+/// Differences of the polygamma functions between s + y and s, scaled so that all stay of order y for every s > 0.
+struct PolygammaDifferences {
+    double first;   ///< s (psi(s + y) - psi(s)) - y: derivative of log_gamma_ratio by log s
+    double second;  ///< s^2 (psi'(s + y) - psi'(s))
+    double third;   ///< s^3 (psi''(s + y) - psi''(s))
+};
+PolygammaDifferences polygamma_differences(double s, double y);
+/// Its member `first` alone.
+double digamma_difference(double s, double y);
+
+/// A function's value and its derivatives.
+struct Jet {
+    double value, d1, d2, d3;
+};
+
+/// log of the standard normal distribution function, without cancellation in either tail.
+Jet normal_log_cdf(double x);
+
+/// log(1 + exp(x)).
+double softplus(double x);
+/// 1 / (1 + exp(-x)).
+double logistic(double x);
+
+}  // namespace pymixed

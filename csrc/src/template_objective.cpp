@@ -1,0 +1,111 @@
+#include "template_objective.hpp"
+
+#include <Eigen/Eigenvalues>
+#include <Eigen/SVD>
+#include <algorithm>
+#include <cmath>
+
+namespace pymixed {
+
+static constexpr double singular = 1e-4;  // singular values of a template below this are tested as zero
+
+/// Where in x each template column stands; its diagonal entry is the first.
+std::vector<TemplateObjective::Column> TemplateObjective::template_columns() const {
+    const auto& entries = layout_.entries();
+    std::vector<Column> columns;
+    for (Index i = 0; i < static_cast<Index>(entries.size()); ++i) {
+        if (entries[i].row == entries[i].col)
+            columns.push_back({i, 0});
+        ++columns.back().rows;
+    }
+    return columns;
+}
+
+/// In variances the criterion is nearly linear where a standard deviation t goes to zero, in t it is quartic and
+/// Newton's steps only halve it. Template columns whose variance |t|^2 + 2 t's a step of the average information
+/// would make clearly negative, the last of a term and then small ones before it, are tried at zero, the other
+/// parameters following them.
+Vector TemplateObjective::shortcut(const Vector& x) {
+    const Vector step = -solve_absolute(average_information(), gradient());
+    std::vector<Index> zero, other;
+    bool shrinks = false, later_are_zero = true;
+    const std::vector<Column> columns = template_columns();
+    for (auto column = columns.rbegin(); column != columns.rend(); ++column) {
+        const auto t = x.segment(column->first, column->rows);
+        const auto s = step.segment(column->first, column->rows);
+        const bool eligible = column->rows == 1 || (later_are_zero && t.norm() < 0.2);
+        const bool vanishes = eligible && t.dot(s) <= -0.7 * t.squaredNorm();
+        for (Index i = 0; i < column->rows; ++i)
+            (vanishes ? zero : other).push_back(column->first + i);
+        shrinks = shrinks || (vanishes && t.squaredNorm() > 0.0);
+        later_are_zero = vanishes;
+    }
+    if (!shrinks)
+        return {};
+    for (Index i = layout_.n_theta(); i < x.size(); ++i)
+        other.push_back(i);
+    const Index n_other = static_cast<Index>(other.size());
+    Vector point = x, slope(n_other);
+    Matrix H(n_other, n_other);
+    for (const Index i : zero)
+        point[i] = 0.0;
+    for (Index i = 0; i < n_other; ++i) {
+        slope[i] = gradient()[other[i]];
+        for (const Index j : zero)
+            slope[i] -= curvature()(other[i], j) * x[j];
+        for (Index j = 0; j < n_other; ++j)
+            H(i, j) = curvature()(other[i], other[j]);
+    }
+    const Vector change = solve_absolute(H, slope);
+    for (Index i = 0; i < n_other; ++i)
+        point[other[i]] -= change[i];
+    return (point - x).norm() < std::max(1.5, x.norm()) ? point : Vector();
+}
+
+/// A template of less than full rank is stationary in the directions that it lacks. It is a minimum only if H of
+/// its term is positive semi-definite; otherwise variance is added along the most negative direction.
+Vector TemplateObjective::escape(const Vector& x) {
+    for (const auto& term : layout_.terms()) {
+        const Index c = term.n_cols;
+        const Matrix T = layout_.lower_triangle(term, x), H = variance_gradient(term);
+        const double tolerance = 1e-4 * std::max(1.0, H.cwiseAbs().maxCoeff());
+        Vector away = x;
+        if (term.structure == Structure::Diagonal) {
+            for (Index j = 0; j < c; ++j)
+                if (std::abs(T(j, j)) < singular && H(j, j) < -tolerance)
+                    away[term.first_theta + j] += 0.3;
+        } else if (Eigen::JacobiSVD<Matrix>(T).singularValues()[c - 1] < singular) {
+            const Eigen::SelfAdjointEigenSolver<Matrix> eigen(H);
+            if (eigen.eigenvalues()[0] >= -tolerance)
+                continue;
+            Matrix more(c, c + 1);
+            more << T, 0.3 * eigen.eigenvectors().col(0);
+            layout_.lower_triangle_into(term, lower_factor(more), away);
+        }
+        if (away != x)
+            return away - x;
+    }
+    return {};
+}
+
+void TemplateObjective::settle_zeros(NewtonResult& result) {
+    Vector settled = result.x;
+    for (Index i = 0; i < layout_.n_theta(); ++i)
+        if (layout_.entries()[i].row == layout_.entries()[i].col && std::abs(settled[i]) < 1e-4)
+            settled[i] = 0.0;
+    if (settled == result.x)
+        return;
+    Vector slope = settled;
+    Matrix H(settled.size(), settled.size());
+    const double value = evaluate(settled);
+    if (value <= result.value + 1e-9 * std::max(1.0, 1e-3 * std::abs(result.value))) {
+        result.x = settled;
+        result.value = value;
+    } else {
+        evaluate(result.x);
+    }
+    differentiate(slope, H);
+    ++result.n_evaluations;
+}
+
+}  // namespace pymixed
