@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <stdexcept>
@@ -20,6 +21,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "canonical_kernels.hpp"
 #include "links.hpp"
 #include "pymixed/family.hpp"
 
@@ -144,15 +146,13 @@ class ComposedFamily final : public Family {
         if constexpr (Distribution::variable == Variable::probabilities) {
             return distribution_.template at<order>(y, Link::at(eta));
         } else {
-            constexpr bool logarithmic = Distribution::variable == Variable::log_mean;
             LinkPoint point;
-            if constexpr (logarithmic)
+            if constexpr (Distribution::variable == Variable::log_mean)
                 point = Link::along_log_mean(eta);
             else
                 point = Link::along_mean(eta);
             Curve<K> curve = distribution_.template at<order>(y, point);
-            if constexpr (!Link::linear || (std::is_same_v<Link, LogLink> && !logarithmic))
-                compose<order>(curve, point.d1, point.d2, point.d3);
+            compose<order>(curve, point.d1, point.d2, point.d3);
             return curve;
         }
     }
@@ -191,7 +191,17 @@ class ComposedFamily final : public Family {
     Distribution distribution_;
 };
 
-/// The family of a distribution and the link of this name among `Links`.
+/// evaluate() of a family whose loops are among the canonical kernels: -l'' is the information, whatever y.
+inline void evaluate_canonical(CanonicalKernel kernel, const FamilyRows& rows, const FamilyOutput& out) {
+    kernel(rows.n, rows.y, rows.eta, out.l, out.order >= 1 ? out.d1 : nullptr, out.order >= 1 ? out.d2 : nullptr,
+           out.order >= 2 ? out.d3 : nullptr);
+    if (out.order >= 1 && out.expected != nullptr)
+        std::transform(out.d2, out.d2 + rows.n, out.expected, std::negate<>());
+    if (out.order >= 2 && out.expected_d1 != nullptr)
+        std::transform(out.d3, out.d3 + rows.n, out.expected_d1, std::negate<>());
+}
+
+/// The family of a distribution and one of several links, by the link's name.
 template <class Distribution>
 class LinkChoice {
  public:
@@ -234,8 +244,9 @@ std::unique_ptr<Family> with_link(const std::string& name, const std::string& li
             .template option<SqrtLink>("sqrt")
             .template option<InverseLink>("inverse")
             .template option<InverseSquaredLink>("inverse_squared")
-            .template option<std::conditional_t<Distribution::variable == Variable::mean, IdentityLink,
-                                                PositiveIdentityLink>>("identity");
+            .template option<
+                std::conditional_t<Distribution::variable == Variable::mean, IdentityLink, PositiveIdentityLink>>(
+                "identity");
     return choice.take();
 }
 

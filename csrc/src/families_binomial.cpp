@@ -116,6 +116,11 @@ struct Beta {
 
 }  // namespace
 
+template <>
+void ComposedFamily<Binomial, LogitLink>::evaluate(const FamilyRows& rows, const FamilyOutput& out) const {
+    evaluate_canonical(canonical_kernels().binomial_logit, rows, out);
+}
+
 std::unique_ptr<Family> make_binomial(const std::string& link) {
     return with_link("binomial", link, Binomial{});
 }

@@ -71,7 +71,8 @@ struct InverseGaussian {
     template <int order>
     Curve<1> at(double y, const LinkPoint& m) const {
         const double ratio = y / m.mean, u = lambda_ / m.mean, yu = u * ratio;
-        Curve<1> curve{-0.5 * lambda_ / y * (ratio - 1.0) * (ratio - 1.0), yu - u, u - 2.0 * yu, 4.0 * yu - u, u, -u, {}};
+        Curve<1> curve{
+            -0.5 * lambda_ / y * (ratio - 1.0) * (ratio - 1.0), yu - u, u - 2.0 * yu, 4.0 * yu - u, u, -u, {}};
         dispersion_channel<order>(curve);
         return curve;
     }
@@ -83,8 +84,8 @@ struct InverseGaussian {
     static double start(double y, double, double) { return y; }
     Vector moments(const Sample& sample) const {
         const double scale = sample.average([](double, double mean) { return 1.0 / mean; });
-        return log_dispersion(
-            sample.average([](double y, double mean) { return std::pow(y / mean - 1.0, 2) / mean; }), 1e-4 * scale);
+        return log_dispersion(sample.average([](double y, double mean) { return std::pow(y / mean - 1.0, 2) / mean; }),
+                              1e-4 * scale);
     }
 
  private:

@@ -21,8 +21,8 @@ struct Poisson {
     static double start(double y, double, double) { return y + 0.1; }
 };
 
-/// Size s, variance mu + mu^2/s; parameter log(s), or none where s is given. The powers of s are shared out so that both
-/// parts tend to those of the Poisson distribution.
+/// Size s, variance mu + mu^2/s; parameter log(s), or none where s is given. The powers of s are shared out so that
+/// both parts tend to those of the Poisson distribution.
 template <int K>
 struct NegativeBinomial {
     static constexpr int n_parameters = K;
@@ -65,7 +65,8 @@ struct NegativeBinomial {
     }
     static double start(double y, double, double) { return y + 0.1; }
     Vector moments(const Sample& sample) const {
-        const double excess = sample.average([](double y, double mean) { return (y - mean) * (y - mean) / mean - 1.0; });
+        const double excess =
+            sample.average([](double y, double mean) { return (y - mean) * (y - mean) / mean - 1.0; });
         const double mean = sample.average([](double, double mean) { return mean; });
         return Vector::Constant(1, std::log(excess > 1e-4 * mean ? std::max(mean / excess, 0.05) : 1e4));
     }
@@ -112,8 +113,7 @@ struct NegativeBinomial1 {
     }
     static double start(double y, double, double) { return y + 0.1; }
     Vector moments(const Sample& sample) const {
-        const double phi =
-            sample.average([](double y, double mean) { return (y - mean) * (y - mean) / mean; }) - 1.0;
+        const double phi = sample.average([](double y, double mean) { return (y - mean) * (y - mean) / mean; }) - 1.0;
         return Vector::Constant(1, std::log(std::min(std::max(phi, 1e-4), 1e4)));
     }
 
@@ -122,6 +122,11 @@ struct NegativeBinomial1 {
 };
 
 }  // namespace
+
+template <>
+void ComposedFamily<Poisson, LogLink>::evaluate(const FamilyRows& rows, const FamilyOutput& out) const {
+    evaluate_canonical(canonical_kernels().poisson_log, rows, out);
+}
 
 std::unique_ptr<Family> make_poisson(const std::string& link) {
     return with_link("poisson", link, Poisson{});

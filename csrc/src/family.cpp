@@ -18,8 +18,8 @@ std::unique_ptr<Family> make_family(const std::string& distribution, const std::
         throw std::invalid_argument("shape of the " + distribution + " family: a positive number expected, got " +
                                     std::to_string(shape));
     if (!std::isnan(power) && !(power > 1.0 && power < 2.0))
-        throw std::invalid_argument("power of the " + distribution + " family: a number between 1 and 2 expected, got " +
-                                    std::to_string(power));
+        throw std::invalid_argument("power of the " + distribution +
+                                    " family: a number between 1 and 2 expected, got " + std::to_string(power));
     if (distribution == "binomial")
         return make_binomial(link);
     if (distribution == "poisson")
@@ -42,7 +42,8 @@ std::unique_ptr<Family> make_family(const std::string& distribution, const std::
         return make_tweedie(link, power);
     throw std::invalid_argument(
         "distribution: one of binomial, poisson, negative_binomial, negative_binomial1, gamma, inverse_gaussian, beta, "
-        "gaussian, student_t, tweedie expected, got '" + distribution + "'");
+        "gaussian, student_t, tweedie expected, got '" +
+        distribution + "'");
 }
 
 }  // namespace pymixed

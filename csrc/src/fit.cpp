@@ -1,5 +1,7 @@
 #include "pymixed/fit.hpp"
 
+#include <type_traits>
+
 #include "template_objective.hpp"
 
 namespace pymixed {
@@ -16,7 +18,10 @@ class InternalObjective final : public TemplateObjective {
     double evaluate(const Vector& x) override { return criterion_.evaluate(x, Coordinates::Internal); }
 
     void differentiate(Vector& gradient, Matrix& curvature) override {
-        criterion_.differentiate();
+        if constexpr (std::is_same_v<Criterion, GeneralizedDeviance>)
+            criterion_.differentiate_for_newton();
+        else
+            criterion_.differentiate();
         gradient = criterion_.gradient();
         curvature = criterion_.curvature();
     }

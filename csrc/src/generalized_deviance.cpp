@@ -223,6 +223,36 @@ void GeneralizedDeviance::differentiate() {
     }
 }
 
+void GeneralizedDeviance::differentiate_for_newton() {
+    const Index k = problem_.family().n_parameters(), first = n_theta() + n_beta();
+    constexpr double step = 1e-4;  // of a logarithm or logit
+    Matrix columns(n_parameters(), k);
+    const Vector psi = psi_;
+    for (Index a = 0; a < k; ++a) {
+        Vector point = psi;
+        point[first + a] += step;
+        centre_.known = false;  // the modes at hand are nearer
+        if (!std::isfinite(evaluate(point, coordinates_)))
+            break;
+        differentiate();
+        columns.col(a) = gradient_;
+    }
+    if (k > 0) {
+        centre_.known = false;
+        evaluate(psi, coordinates_);
+    }
+    differentiate();
+    for (Index a = 0; a < k; ++a) {
+        const Vector column = (columns.col(a) - gradient_) / step;
+        if (!column.allFinite())
+            continue;
+        for (Matrix* A : {&information_matrix_, &curvature_}) {
+            A->col(first + a) = column;
+            A->row(first + a) = column.transpose();
+        }
+    }
+}
+
 Matrix GeneralizedDeviance::variance_gradient(const RandomEffects::Term& term) const {
     return parameters_->variance_gradient(term, H_);
 }

@@ -17,8 +17,11 @@ namespace pymixed {
 
 constexpr double domain_margin = 1e-40;
 
+inline double bounded(double log_mean) {
+    return std::min(std::max(log_mean, -200.0), 200.0);
+}
 inline double bounded_exp(double x) {
-    return std::exp(std::min(std::max(x, -200.0), 200.0));
+    return std::exp(bounded(x));
 }
 
 /// A point of an inverse link: the mean and the derivatives by eta of `log_mean` or, along the mean, of `mean`.
@@ -27,14 +30,14 @@ struct LinkPoint {
     double d1, d2, d3;
 };
 
-// ---- means -----------------------------------------------------------------------------------------------------------
+// ---- means
+// -----------------------------------------------------------------------------------------------------------
 
 struct LogLink {
-    static constexpr bool linear = true;  // in log(mu)
     static bool contains(double) { return true; }
     static double predictor(double mean) { return std::log(mean); }
     static double mean(double eta) { return bounded_exp(eta); }
-    static LinkPoint along_log_mean(double eta) { return {mean(eta), eta, 1.0, 0.0, 0.0}; }
+    static LinkPoint along_log_mean(double eta) { return {mean(eta), bounded(eta), 1.0, 0.0, 0.0}; }
     static LinkPoint along_mean(double eta) {
         const double m = mean(eta);
         return {m, 0.0, m, m, m};
@@ -44,7 +47,6 @@ struct LogLink {
 /// mu = eta^(numerator / denominator), eta > 0.
 template <int numerator, int denominator>
 struct PowerLink {
-    static constexpr bool linear = false;
     static constexpr double power = static_cast<double>(numerator) / denominator;
     static bool contains(double eta) { return eta > domain_margin; }
     static double predictor(double mean) { return raise<denominator, numerator>(mean); }
@@ -77,14 +79,14 @@ using InverseSquaredLink = PowerLink<-1, 2>;
 
 /// Of a location: the mean may be any number.
 struct IdentityLink {
-    static constexpr bool linear = true;  // in mu
     static bool contains(double eta) { return std::isfinite(eta); }
     static double predictor(double mean) { return mean; }
     static double mean(double eta) { return eta; }
     static LinkPoint along_mean(double eta) { return {eta, 0.0, 1.0, 0.0, 0.0}; }
 };
 
-// ---- probabilities ---------------------------------------------------------------------------------------------------
+// ---- probabilities
+// ---------------------------------------------------------------------------------------------------
 
 /// log(mu) and log(1 - mu) as functions of eta.
 struct LogProbabilities {
@@ -110,13 +112,13 @@ struct ProbitLink {
         const double target = std::log(mean);
         for (int i = 0; i < 60; ++i) {
             const double middle = 0.5 * (low + high);
-            (normal_log_cdf(middle).value < target ? low : high) = middle;
+            (normal_log_tails(middle).lower.value < target ? low : high) = middle;
         }
         return 0.5 * (low + high);
     }
     static LogProbabilities at(double eta) {
-        const Jet mirrored = normal_log_cdf(-eta);
-        return {normal_log_cdf(eta), {mirrored.value, -mirrored.d1, mirrored.d2, -mirrored.d3}};
+        const NormalTails log_of = normal_log_tails(eta);
+        return {log_of.lower, log_of.upper};
     }
 };
 

@@ -10,15 +10,15 @@ namespace {
 // Asymptotic series in w = 1/x, NIST Digital Library of Mathematical Functions 5.11.1, 5.11.2 and their derivatives. At
 // x >= 16 what is left out is below the rounding of the sum. Coefficients of w^0, w^1, ..
 constexpr double from = 16.0;
-constexpr std::array stirling{0.0, 1.0 / 12, 0.0, -1.0 / 360, 0.0, 1.0 / 1260, 0.0, -1.0 / 1680,
+constexpr std::array stirling{0.0, 1.0 / 12,   0.0, -1.0 / 360,      0.0, 1.0 / 1260, 0.0, -1.0 / 1680,
                               0.0, 1.0 / 1188, 0.0, -691.0 / 360360, 0.0, 1.0 / 156};
 // psi(x) - log(x)
-constexpr std::array psi0{0.0, -0.5, -1.0 / 12, 0.0, 1.0 / 120, 0.0, -1.0 / 252, 0.0,
-                          1.0 / 240, 0.0, -1.0 / 132, 0.0, 691.0 / 32760, 0.0, -1.0 / 12};
-constexpr std::array psi1{0.0, 1.0, 0.5, 1.0 / 6, 0.0, -1.0 / 30, 0.0, 1.0 / 42,
+constexpr std::array psi0{0.0,       -0.5, -1.0 / 12,  0.0, 1.0 / 120,     0.0, -1.0 / 252, 0.0,
+                          1.0 / 240, 0.0,  -1.0 / 132, 0.0, 691.0 / 32760, 0.0, -1.0 / 12};
+constexpr std::array psi1{0.0, 1.0,       0.5, 1.0 / 6,  0.0, -1.0 / 30,     0.0, 1.0 / 42,
                           0.0, -1.0 / 30, 0.0, 5.0 / 66, 0.0, -691.0 / 2730, 0.0, 7.0 / 6};
-constexpr std::array psi2{0.0, 0.0, -1.0, -1.0, -0.5, 0.0, 1.0 / 6, 0.0, -1.0 / 6,
-                          0.0, 0.3, 0.0, -5.0 / 6, 0.0, 691.0 / 210, 0.0, -35.0 / 2};
+constexpr std::array psi2{0.0, 0.0, -1.0, -1.0,     -0.5, 0.0,         1.0 / 6, 0.0,      -1.0 / 6,
+                          0.0, 0.3, 0.0,  -5.0 / 6, 0.0,  691.0 / 210, 0.0,     -35.0 / 2};
 
 template <class Series>
 double evaluate(const Series& series, double w) {
@@ -51,12 +51,10 @@ double log1p_minus(double x) {
     return z * (2.0 * square * sum - x);
 }
 
-/// Laplace's continued fraction for the tail of the normal distribution (DLMF 7.9.1): at x = -z,
+/// log(Phi) and its derivatives at -x, x >= 5, by Laplace's continued fraction for Mills' ratio (DLMF 7.9.1):
 /// phi/Phi = x + t1, t1 = 1/(x + t2), t2 = 2/(x + t3), .. ; all derivatives are products of such terms.
-Jet normal_log_cdf_tail(double z) {
-    const double x = -z;
-    // The error shrinks like exp(-2 x sqrt(2 n)); n terms suffice from x = 5 on.
-    constexpr int n = 40;
+Jet normal_log_far_tail(double x) {
+    constexpr int n = 30;  // reaches rounding at x = 5
     double t = 0.0;
     for (int k = n; k > 3; --k)
         t = k / (x + t);
@@ -117,14 +115,19 @@ PolygammaDifferences polygamma_differences(double s, double y) {
     return {first, difference * divided_difference(psi1, u, v), difference * (s * divided_difference(psi2, u, v))};
 }
 
-Jet normal_log_cdf(double x) {
-    if (x < -5.0)
-        return normal_log_cdf_tail(x);
+NormalTails normal_log_tails(double x) {
     constexpr double inverse_root_2 = 0.70710678118654752440, inverse_root_2pi = 0.39894228040143267794;
-    const double upper = 0.5 * std::erfc(x * inverse_root_2), lower = 0.5 * std::erfc(-x * inverse_root_2);
-    const double ratio = inverse_root_2pi * std::exp(-0.5 * x * x) / lower, sum = x + ratio;
-    return {x > 0.0 ? std::log1p(-upper) : std::log(lower), ratio, -ratio * sum,
-            ratio * (sum * sum - 1.0 + ratio * sum)};
+    const double z = std::abs(x), tail = 0.5 * std::erfc(z * inverse_root_2);
+    const double density = inverse_root_2pi * std::exp(-0.5 * z * z);
+    // log of Phi at `at` from the ratio density/Phi
+    const auto log_of = [](double value, double at, double ratio) -> Jet {
+        const double sum = at + ratio;
+        return {value, ratio, -ratio * sum, ratio * (sum * sum - 1.0 + ratio * sum)};
+    };
+    const Jet large = log_of(std::log1p(-tail), z, density / (1.0 - tail));
+    const Jet small = z > 5.0 ? normal_log_far_tail(z) : log_of(std::log(tail), -z, density / tail);
+    const auto mirrored = [](const Jet& f) -> Jet { return {f.value, -f.d1, f.d2, -f.d3}; };
+    return x < 0.0 ? NormalTails{small, mirrored(large)} : NormalTails{large, mirrored(small)};
 }
 
 double softplus(double x) {

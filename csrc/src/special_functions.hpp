@@ -1,6 +1,6 @@
 #pragma once
-// Functions of the gamma family and of the normal distribution that the standard library lacks, all without cancellation
-// where the likelihoods of families.hpp meet their limits.
+// Functions of the gamma family and of the normal distribution that the standard library lacks, all without
+// cancellation where the likelihoods of families.hpp meet their limits.
 
 namespace pymixed {
 
@@ -30,8 +30,11 @@ struct Jet {
     double value, d1, d2, d3;
 };
 
-/// log of the standard normal distribution function, without cancellation in either tail.
-Jet normal_log_cdf(double x);
+/// log(Phi(x)) and log(1 - Phi(x)) of the standard normal distribution function, all digits in either tail.
+struct NormalTails {
+    Jet lower, upper;
+};
+NormalTails normal_log_tails(double x);
 
 /// log(1 + exp(x)).
 double softplus(double x);

@@ -7,16 +7,17 @@
 namespace pymixed {
 namespace {
 
-/// log of a(y, phi, p) of Dunn & Smyth 2005 (Statistics and Computing 15, 267-280), and its derivatives.
+/// log of a(y, phi, p) of Dunn & Smyth 2005 (Statistics and Computing 15, 267-280), and its derivatives (that by the
+/// power where it is asked for).
 struct Series {
     double value, by_log_phi, by_power;
 };
 
 /// y a = sum over j >= 1 of z^j / (j! Gamma(j a)), a = (2 - p)/(p - 1): the j-th term belongs to j gamma variables. The
 /// terms rise to j = y^(2-p) / ((2 - p) phi) and fall like a normal density of variance j/(1 + a) around it. Where that
-/// is wide every h-th term is enough: the trapezoidal rule of a smooth peak converges exponentially in its width over h,
-/// and with h a third of the standard deviation its error is below rounding.
-Series tweedie_series(double y, double log_phi, double p) {
+/// is wide every h-th term is enough: the trapezoidal rule of a smooth peak converges exponentially in its width over
+/// h, and with h a third of the standard deviation its error is below rounding.
+Series tweedie_series(double y, double log_phi, double p, bool with_power) {
     const double log_y = std::log(y), p1 = p - 1.0, p2 = 2.0 - p, a = p2 / p1, a_by_power = -1.0 / (p1 * p1);
     const double log_ratio = log_y - std::log(p1) - log_phi;
     const double log_z = a * log_ratio - log_phi - std::log(p2);
@@ -31,10 +32,11 @@ Series tweedie_series(double y, double log_phi, double p) {
         const double log_share = log_term(j) - largest, share = std::exp(log_share);
         sum += share;
         sum_j += j * share;
-        sum_psi += j * digamma(j * a) * share;
+        if (with_power)
+            sum_psi += j * digamma(j * a) * share;
         return log_share > negligible;
     };
-    constexpr int most = 1000;  // the terms are far from rounding's reach only while the peak is below 1e12 or so
+    constexpr int most = 1000;  // a peak beyond 1e15 drowns the fall of the terms in their rounding
     for (int i = 0; i < most && add(peak + i * step); ++i) {
     }
     for (int i = 1; i < most && peak - i * step >= 1.0 && add(peak - i * step); ++i) {
@@ -82,7 +84,7 @@ struct Tweedie {
     double normalizer(double y, double weight, double* gradient) const {
         if (y == 0.0)
             return 0.0;
-        const Series series = tweedie_series(y, log_phi_, power);
+        const Series series = tweedie_series(y, log_phi_, power, K > 1 && gradient != nullptr);
         if (gradient != nullptr) {
             gradient[0] += weight * series.by_log_phi;
             if constexpr (K > 1)
@@ -90,13 +92,11 @@ struct Tweedie {
         }
         return weight * series.value;
     }
-    static double start(double y, double, double typical) {
-        return std::max(y, typical > 0.0 ? 0.1 * typical : 1.0);
-    }
+    static double start(double y, double, double typical) { return std::max(y, typical > 0.0 ? 0.1 * typical : 1.0); }
     Vector moments(const Sample& sample) const {
         const double p = K > 1 ? 1.5 : power;
-        const double phi = sample.average(
-            [p](double y, double mean) { return (y - mean) * (y - mean) * std::pow(mean, -p); });
+        const double phi =
+            sample.average([p](double y, double mean) { return (y - mean) * (y - mean) * std::pow(mean, -p); });
         const double scale = sample.average([p](double, double mean) { return std::pow(mean, 2.0 - p); });
         Vector out = Vector::Zero(K);
         out[0] = std::log(std::max({phi, 1e-4 * scale, 1e-80}));

@@ -27,7 +27,7 @@ struct FamilyRows {
     const double* zeta = nullptr;  ///< logit of the probability of a structural zero (zero-inflated families only)
 };
 
-/// Where the results of a kernel call go: arrays (n). `order` says which are written:
+/// Where the results of a kernel call go: arrays (n) that do not overlap. `order` says which are written:
 /// 0: l;  1: also d1, d2;  2: also d3 and every channel. Arrays of the expected information are written where they
 /// are not null (`expected` from order 1, `expected_d1` and the channels' at order 2).
 /// Outside the domain of the link or distribution (mu <= 0 for a count, say) l is -infinity, the rest unspecified.

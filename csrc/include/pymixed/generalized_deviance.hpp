@@ -58,6 +58,9 @@ class GeneralizedDeviance {
     double evaluate(const Vector& psi, Coordinates coordinates);
     /// Gradient and curvature at the psi of the last evaluate(), in its coordinates.
     void differentiate();
+    /// The same, with exact rows of the curvature for the family's parameters, by differences of the gradient: the
+    /// linear model of the iteration says little of them. Moves away from psi and back.
+    void differentiate_for_newton();
 
     double value() const { return value_; }
     const Vector& gradient() const { return gradient_; }
