@@ -26,6 +26,15 @@ class InternalObjective final : public TemplateObjective {
         curvature = criterion_.curvature();
     }
 
+    bool exact_hessian(const Vector& x, Matrix& H) override {
+        if constexpr (!std::is_same_v<Criterion, GeneralizedDeviance>)
+            return false;
+        H = criterion_.hessian(x, Coordinates::Internal);
+        criterion_.evaluate(x, Coordinates::Internal);
+        criterion_.differentiate();
+        return H.allFinite();
+    }
+
  protected:
     const Vector& gradient() const override { return criterion_.gradient(); }
     const Matrix& average_information() const override { return criterion_.average_information(); }
@@ -56,6 +65,7 @@ FitResult result_of(const NewtonResult& newton, Vector user) {
     result.expected_gain = newton.expected_gain;
     result.n_evaluations = newton.n_evaluations;
     result.n_gradients = newton.n_gradients;
+    result.n_hessians = newton.n_hessians;
     return result;
 }
 

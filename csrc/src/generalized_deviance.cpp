@@ -127,7 +127,8 @@ double GeneralizedDeviance::evaluate(const Vector& psi, Coordinates coordinates)
     return value_;
 }
 
-void GeneralizedDeviance::differentiate() {
+/// `with_curvature`: and the modes' derivatives, which predict those of the next point.
+void GeneralizedDeviance::differentiate(bool with_curvature) {
     const SortedRows& data = problem_.rows();
     const Index n = data.n, m = n_theta(), p = problem_.p(), k = problem_.family().n_parameters();
     PenalizedFactor& factor = pirls_->factor();
@@ -139,7 +140,8 @@ void GeneralizedDeviance::differentiate() {
 
     Vector score = Vector::Zero(data.q);  // s = Z'r
     data.add_Ztr(pirls_->score().data(), score.data());
-    if (!expected_)
+    const bool equations = with_curvature || profiled_;
+    if (equations && !expected_)
         build_equations(T, score);
     for (Matrix& TH : TH_)
         TH.setZero();
@@ -148,7 +150,8 @@ void GeneralizedDeviance::differentiate() {
     parameters_->sum_levels(factor.leading(), factor.leading_inverse(), factor.leading_R(), TH_, H_, TH_);
     if (expected_) {
         factor.update(pirls_->weights().data(), T);
-        build_equations(T, score);
+        if (equations)
+            build_equations(T, score);
     }
 
     // the modes' share: zeta = Q_o Z'v (and the same for beta where it is profiled)
@@ -201,8 +204,10 @@ void GeneralizedDeviance::differentiate() {
     }
     if (quadrature_)
         quadrature_->differentiate(*pirls_, *parameters_, *rows_, gradient_);
-    assemble_curvature();
-    remember_modes(score);
+    if (with_curvature) {
+        assemble_curvature();
+        remember_modes(score);
+    }
 
     if (coordinates_ == Coordinates::User) {
         // beta_internal = U beta: derivatives by beta are U' times those by the internal one
@@ -211,6 +216,8 @@ void GeneralizedDeviance::differentiate() {
                 return;
             const Matrix U = basis.U().topLeftCorner(size, size);
             gradient_.segment(start, size) = (U.transpose() * gradient_.segment(start, size)).eval();
+            if (!with_curvature)
+                return;
             for (Matrix* A : {&information_matrix_, &curvature_}) {
                 A->middleRows(start, size) = (U.transpose() * A->middleRows(start, size)).eval();
                 A->middleCols(start, size) = (A->middleCols(start, size) * U).eval();
@@ -234,7 +241,7 @@ void GeneralizedDeviance::differentiate_for_newton() {
         centre_.known = false;  // the modes at hand are nearer
         if (!std::isfinite(evaluate(point, coordinates_)))
             break;
-        differentiate();
+        differentiate(false);
         columns.col(a) = gradient_;
     }
     if (k > 0) {
@@ -262,9 +269,7 @@ Matrix GeneralizedDeviance::hessian(const Vector& psi, Coordinates coordinates) 
     Matrix H(size, size);
     pirls_->tolerance = 1e-14;
     evaluate(psi, coordinates);
-    differentiate();
-    // every point of the differences is predicted from the middle
-    const Centre middle = centre_;
+    differentiate();  // predicts the modes of the points around
     const Matrix U = problem_.linear().products().fixed_basis().U();
     for (Index i = 0; i < size; ++i) {
         double step = 3e-5;
@@ -277,9 +282,8 @@ Matrix GeneralizedDeviance::hessian(const Vector& psi, Coordinates coordinates) 
         Vector point = psi;
         for (const double sign : {1.0, -1.0}) {
             point[i] = psi[i] + sign * step;
-            centre_ = middle;
             evaluate(point, coordinates);
-            differentiate();
+            differentiate(false);
             if (sign > 0.0)
                 H.col(i) = gradient_;
             else
@@ -287,7 +291,6 @@ Matrix GeneralizedDeviance::hessian(const Vector& psi, Coordinates coordinates) 
         }
         H.col(i) /= 2.0 * step;
     }
-    centre_ = middle;
     pirls_->tolerance = 1e-10;
     return 0.5 * (H + H.transpose());
 }

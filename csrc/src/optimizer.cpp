@@ -36,6 +36,8 @@ class SecantCorrection {
             return;
         correction_ += miss * miss.transpose() / along;
     }
+    /// What the curvature misses is known.
+    void set(Matrix correction) { correction_ = std::move(correction); }
 
  private:
     Matrix correction_;
@@ -76,6 +78,14 @@ NewtonResult minimise_newton(Objective& objective, const Vector& start, const Ne
     while (true) {
         if (last_x.size() > 0)
             secant.learn(result.x - last_x, gradient - last_gradient, 0.5 * (curvature + last_curvature));
+        constexpr Index patience = 9, interval = 4;  // gradients before the first exact Hessian, and between two
+        if (result.n_gradients >= patience && (result.n_gradients - patience) % interval == 0) {
+            Matrix exact(m, m);
+            if (objective.exact_hessian(result.x, exact)) {
+                secant.set(exact - curvature);
+                ++result.n_hessians;
+            }
+        }
         last_x = result.x;
         last_gradient = gradient;
         last_curvature = curvature;
@@ -86,9 +96,10 @@ NewtonResult minimise_newton(Objective& objective, const Vector& start, const Ne
         step = -solve_absolute(curvature + secant.matrix(), gradient);
         double slope = gradient.dot(step);
         result.expected_gain = -0.5 * slope;
+        bool escaping = false;
         if (result.expected_gain <= options.tolerance) {
-            step = objective.escape(result.x);
-            if (step.size() == 0)
+            escaping = objective.escape(result.x, 1.0).size() > 0;
+            if (!escaping)
                 return result;
             slope = 0.0;
         }
@@ -120,15 +131,18 @@ NewtonResult minimise_newton(Objective& objective, const Vector& start, const Ne
         const double noise = 1e-13 * std::max(1.0, std::abs(result.value));
         for (double fraction = 1.0;; fraction *= 0.4) {
             const bool exhausted = result.n_evaluations >= options.max_evaluations;
-            if (exhausted || fraction < 1e-6) {
-                result.status = exhausted ? Status::IterationLimit : Status::NoDescent;
+            // what an escape does not reach by then is not there: its sign came from an approximation
+            const bool in_vain = escaping && fraction < 3e-3;
+            if (exhausted || in_vain || fraction < 1e-6) {
+                if (!in_vain)
+                    result.status = exhausted ? Status::IterationLimit : Status::NoDescent;
                 objective.evaluate(result.x);
                 objective.differentiate(gradient, curvature);
                 return result;
             }
-            trial = result.x + fraction * step;
+            trial = escaping ? objective.escape(result.x, fraction) : Vector(result.x + fraction * step);
             const double value = evaluate(trial);
-            if (value <= result.value + 1e-4 * fraction * slope + noise) {
+            if (value <= result.value + 1e-4 * fraction * slope + (escaping ? -noise : noise)) {
                 result.x = trial;
                 result.value = value;
                 break;

@@ -29,8 +29,7 @@ void PenalizedFactor::renew_leading(const double* w) {
         std::fill(A, A + c * c, 0.0);
         const Index first = rows_.level_start[g], last = rows_.level_start[g + 1];
         if (f.intercept) {
-            for (Index i = first; i < last; ++i)
-                A[0] += w[i];
+            A[0] = Eigen::Map<const Vector>(w + first, last - first).sum();
             continue;
         }
         for (Index i = first; i < last; ++i) {

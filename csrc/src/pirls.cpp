@@ -25,9 +25,13 @@ Pirls::Pirls(const GeneralizedProblem& problem, bool profile_beta, int n_threads
 }
 
 void Pirls::set_parameters(const Vector& family_parameters, const Vector& zero) {
-    family_->set_parameters(family_parameters);
     if (family_->zero_inflated())
         zeta_.noalias() = rows_.X_zero * zero;
+    if (has_parameters_ && family_parameters == parameters_)
+        return;
+    parameters_ = family_parameters;
+    has_parameters_ = true;
+    family_->set_parameters(family_parameters);
     const double* weights = rows_.weights.size() > 0 ? rows_.weights.data() : nullptr;
     normalizer_ = family_->normalizer(rows_.n, rows_.y.data(), weights, nullptr);
 }
@@ -198,7 +202,12 @@ bool Pirls::solve_from(const Vector& eta, const Templates& T) {
         if (std::isfinite(penalized_deviance_))
             return iterate(T);
     }
-    return false;
+    // the same predictor in every row, as nearly as X allows
+    u.setZero();
+    set_base();
+    beta = (rows_.X.transpose() * rows_.X).ldlt().solve(rows_.X.transpose() * Vector::Constant(rows_.n, eta.mean()));
+    penalized_deviance_ = evaluate(T);
+    return std::isfinite(penalized_deviance_) && iterate(T);
 }
 
 }  // namespace pymixed

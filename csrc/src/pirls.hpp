@@ -59,6 +59,8 @@ class Pirls {
     const SortedRows& rows_;
     bool profile_beta_;
     std::unique_ptr<Family> family_;
+    Vector parameters_;  // the family's, for which normalizer_ is known
+    bool has_parameters_ = false;
     PenalizedFactor factor_;
     Vector zeta_, base_, eta_, b_, l_, r_, w_, expected_, rhs_rows_;
     Vector step_u_, step_beta_, gradient_u_, work_;

@@ -159,7 +159,14 @@ void SortedRows::add_Ztr(const double* r, Index first, Index last, double* out) 
     for (std::size_t k = 0; k < factors.size(); ++k) {
         const FactorRows& f = factors[k];
         double* sums = k == 0 ? out : out + q1;
-        if (f.intercept) {
+        if (f.intercept && k == 0) {  // the rows of a level stand together: no sum goes through memory
+            for (Index i = first; i < last;) {
+                const std::int32_t g = f.level[i];
+                const Index end = std::min(last, level_start[g + 1]);
+                sums[g] += Eigen::Map<const Vector>(r + i - first, end - i).sum();
+                i = end;
+            }
+        } else if (f.intercept) {
             for (Index i = first; i < last; ++i)
                 sums[f.first[i]] += r[i - first];
         } else {

@@ -64,7 +64,8 @@ Vector TemplateObjective::shortcut(const Vector& x) {
 
 /// A template of less than full rank is stationary in the directions that it lacks. It is a minimum only if H of
 /// its term is positive semi-definite; otherwise variance is added along the most negative direction.
-Vector TemplateObjective::escape(const Vector& x) {
+Vector TemplateObjective::escape(const Vector& x, double fraction) {
+    const double size = 0.3 * fraction;
     for (const auto& term : layout_.terms()) {
         const Index c = term.n_cols;
         const Matrix T = layout_.lower_triangle(term, x), H = variance_gradient(term);
@@ -73,17 +74,17 @@ Vector TemplateObjective::escape(const Vector& x) {
         if (term.structure == Structure::Diagonal) {
             for (Index j = 0; j < c; ++j)
                 if (std::abs(T(j, j)) < singular && H(j, j) < -tolerance)
-                    away[term.first_theta + j] += 0.3;
+                    away[term.first_theta + j] += size;
         } else if (Eigen::JacobiSVD<Matrix>(T).singularValues()[c - 1] < singular) {
             const Eigen::SelfAdjointEigenSolver<Matrix> eigen(H);
             if (eigen.eigenvalues()[0] >= -tolerance)
                 continue;
             Matrix more(c, c + 1);
-            more << T, 0.3 * eigen.eigenvectors().col(0);
+            more << T, size * eigen.eigenvectors().col(0);
             layout_.lower_triangle_into(term, lower_factor(more), away);
         }
         if (away != x)
-            return away - x;
+            return away;
     }
     return {};
 }

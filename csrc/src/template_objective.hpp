@@ -13,7 +13,7 @@ class TemplateObjective : public Objective {
     explicit TemplateObjective(const RandomEffects& layout) : layout_(layout) {}
 
     Vector shortcut(const Vector& x) override;
-    Vector escape(const Vector& x) override;
+    Vector escape(const Vector& x, double fraction) override;
     /// Diagonal entries so small that zero serves as well: set to zero where the criterion gets no worse.
     void settle_zeros(NewtonResult& result);
 

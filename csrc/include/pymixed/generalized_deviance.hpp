@@ -57,7 +57,7 @@ class GeneralizedDeviance {
     /// The criterion at psi; +infinity where the modes are not found.
     double evaluate(const Vector& psi, Coordinates coordinates);
     /// Gradient and curvature at the psi of the last evaluate(), in its coordinates.
-    void differentiate();
+    void differentiate() { differentiate(true); }
     /// The same, with exact rows of the curvature for the family's parameters, by differences of the gradient: the
     /// linear model of the iteration says little of them. Moves away from psi and back.
     void differentiate_for_newton();
@@ -91,6 +91,7 @@ class GeneralizedDeviance {
     std::vector<std::vector<double>> conditional_covariances();
 
  private:
+    void differentiate(bool with_curvature);
     bool load(const Vector& psi, Coordinates coordinates);
     void change_fixed_part(Vector& psi, bool to_user) const;
     bool factor_criterion();

@@ -21,10 +21,18 @@ class Objective {
     virtual double evaluate(const Vector& x) = 0;
     /// Gradient and curvature at the x of the last evaluate().
     virtual void differentiate(Vector& gradient, Matrix& curvature) = 0;
+    /// The exact Hessian at x, the last point that was differentiated, at whatever cost; false where there is none.
+    /// Asked for when the curvature does not lead to convergence. Leaves the objective differentiated at x.
+    virtual bool exact_hessian(const Vector& x, Matrix& H) {
+        static_cast<void>(x);
+        static_cast<void>(H);
+        return false;
+    }
     /// A point to try before the Newton step from x, where the last differentiate() was; empty when there is none.
     virtual Vector shortcut(const Vector& x) = 0;
-    /// A direction along which a stationary x is not a minimum although no derivative shows it; empty when none.
-    virtual Vector escape(const Vector& x) = 0;
+    /// A point away from a stationary x that is not a minimum although no derivative shows it, the nearer the smaller
+    /// `fraction` (at most 1); empty when there is none.
+    virtual Vector escape(const Vector& x, double fraction) = 0;
 };
 
 struct NewtonOptions {
@@ -41,6 +49,7 @@ struct NewtonResult {
     double expected_gain = 0.0;  ///< g'H^-1g / 2 at x
     Index n_evaluations = 0;     ///< of the criterion, those of rejected steps included
     Index n_gradients = 0;
+    Index n_hessians = 0;        ///< exact ones, whose evaluations are not counted above
 };
 
 /// H^-1 b with the absolute eigenvalues of H.
