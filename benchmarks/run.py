@@ -69,7 +69,7 @@ def available_engines() -> list[str]:
 def run_case(case: Case, engines: list[str], rounds: int) -> dict[str, Measurement]:
     """Medians per engine of what `run_once` measures, with the number of rounds."""
     TABLES.mkdir(exist_ok=True)
-    for name in ("sleepstudy", case.name):  # in processes of their own, which do not swell this one
+    for name in (case.small.name, case.name):  # in processes of their own, which do not swell this one
         subprocess.run([sys.executable, HERE / "prepare.py", name, TABLES], check=True)
     runs: dict[str, list[Measurement]] = {engine: [] for engine in engines}
     for _ in range(rounds):
@@ -88,7 +88,9 @@ def run_once(engine: str, case: Case) -> Measurement:
     if engine in ENGINES:
         command = [sys.executable, HERE / "worker.py", engine, case.name, TABLES]
     else:
-        command = ["Rscript", HERE / "lme4.R", case.formula, TABLES / f"{case.name}.rds", TABLES / "sleepstudy.rds"]
+        small = case.small
+        command = ["Rscript", HERE / "lme4.R", case.formula, TABLES / f"{case.name}.rds"]
+        command += [small.formula, TABLES / f"{small.name}.rds", case.family, str(case.n_agq)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **ONE_THREAD}) as process:
         assert process.stdout is not None
         output = process.stdout.read()

@@ -2,8 +2,8 @@
 
     python benchmarks/worker.py ENGINE CASE FOLDER
 
-FOLDER holds the case's table (`run.py` puts it there). The engine is warmed on a small model first, so that imports
-are not counted; a fit shorter than MIN_SECONDS is then repeated and the mean reported.
+FOLDER holds the case's table (`run.py` puts it there). The engine is warmed on a small model of the same kind first, so
+that imports are not counted; a fit shorter than MIN_SECONDS is then repeated and the mean reported.
 """
 
 from __future__ import annotations
@@ -38,14 +38,18 @@ def _report_pymixed(solution: Any) -> dict[str, object]:
 def pymixed_formula(case: Case, table: pd.DataFrame) -> tuple[Fit, Report]:
     import pymixed as pm
 
-    return lambda: pm.lmer(case.formula, table, compute_satterthwaite=False), _report_pymixed
+    if case.linear:
+        return lambda: pm.lmer(case.formula, table, compute_satterthwaite=False), _report_pymixed
+    return lambda: pm.glmer(case.formula, table, family=case.family, n_agq=case.n_agq), _report_pymixed
 
 
 def pymixed_arrays(case: Case, table: pd.DataFrame) -> tuple[Fit, Report]:
     import pymixed as pm
 
     arrays = case.arrays(table)
-    return lambda: pm.lmm(**arrays, compute_satterthwaite=False), _report_pymixed
+    if case.linear:
+        return lambda: pm.lmm(**arrays, compute_satterthwaite=False), _report_pymixed
+    return lambda: pm.glmm(**arrays), _report_pymixed
 
 
 def glmm(case: Case, table: pd.DataFrame) -> tuple[Fit, Report]:
@@ -58,7 +62,9 @@ def glmm(case: Case, table: pd.DataFrame) -> tuple[Fit, Report]:
             "converged": bool(fit.converged),
         }
 
-    return lambda: glmm.fit(table, case.formula, satterthwaite=False), report
+    # no likelihood-ratio tests of its own, which it would refit the model for
+    options = {"satterthwaite": False} if case.linear else {"nagq": case.n_agq, "anova_test": "Wald"}
+    return lambda: glmm.fit(table, case.formula, family=case.family, **options), report
 
 
 ENGINES = {"pymixed, formula": pymixed_formula, "pymixed, arrays": pymixed_arrays, "glmm": glmm}
@@ -81,7 +87,8 @@ def main(engine: str, name: str, folder: str) -> None:
     import pandas as pd
 
     warnings.simplefilter("ignore")
-    small, case = CASES["sleepstudy"], CASES[name]
+    case = CASES[name]
+    small = case.small
     tables = {case.name: pd.read_pickle(Path(folder) / f"{case.name}.pkl") for case in (small, case)}
     ENGINES[engine](small, tables[small.name])[0]()
     print(json.dumps(measure(*ENGINES[engine](case, tables[name]))))

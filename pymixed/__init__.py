@@ -1,18 +1,31 @@
-"""Linear mixed models with a C++ core: `lmer` for formulas and tables, `lmm` for arrays."""
+"""Mixed models with a C++ core: `lmer` and `glmer` for formulas and tables, `lmm` and `glmm` for arrays."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import errors
+from . import errors, families
 from ._core import __version__
 from .design import MixedDesign, Term
-from .solution import LMMSolution
-from .solvers import lmer, lmm
+from .solution import GLMMSolution, LMMSolution
+from .solvers import glmer, glmm, lmer, lmm
 
 if TYPE_CHECKING:
     from . import datasets
 
-__all__ = ["LMMSolution", "MixedDesign", "Term", "__version__", "datasets", "errors", "lmer", "lmm"]
+__all__ = [
+    "GLMMSolution",
+    "LMMSolution",
+    "MixedDesign",
+    "Term",
+    "__version__",
+    "datasets",
+    "errors",
+    "families",
+    "glmer",
+    "glmm",
+    "lmer",
+    "lmm",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,51 +12,7 @@ from numpy.typing import NDArray
 from .errors import InputError, PymixedWarning
 
 Array = NDArray[np.float64]
-P = TypeVar("P")
-
-
-@dataclass(frozen=True, eq=False)
-class VarianceDerivatives:
-    """Derivatives in theta: of the criterion, and of the covariance of the fixed effects over sigma squared.
-
-    Attributes
-    ----------
-    gradient : (m,) array
-        Gradient of the criterion.
-    hessian : (m, m) array
-        Its Hessian.
-    C : (p, p) array
-        (X'V⁻¹X)⁻¹ with V = W⁻¹ + ZΛΛ'Z'; the covariance of the coefficients is sigma² C.
-    dC : (m, p, p) array
-        Derivatives of C in theta.
-    d_pwrss : (m,) array
-        Derivatives of r²(theta), the penalised weighted residual sum of squares.
-    """
-
-    gradient: Array
-    hessian: Array
-    C: Array
-    dC: Array  # noqa: N815  the formula's name
-    d_pwrss: Array
-
-
-class Engine(Protocol):
-    """The criterion of a fit as functions of theta, in the user's order of terms and units of the data."""
-
-    def deviance(self, theta: Array) -> float:
-        """Minus twice the (restricted) log-likelihood: the criterion that the fit minimised."""
-
-    def gradient(self, theta: Array) -> Array:
-        """Its gradient, (m,)."""
-
-    def hessian(self, theta: Array) -> Array:
-        """Its Hessian, (m, m)."""
-
-    def variance_derivatives(self, theta: Array) -> VarianceDerivatives:
-        """Derivatives of the criterion and of the covariance of the fixed effects."""
-
-    def conditional_covariances(self, theta: Array) -> tuple[Array, ...]:
-        """Var(b | y) / sigma² per grouping factor, (levels, c, c), columns of its terms side by side."""
+P = TypeVar("P", bound="MixedParams")
 
 
 @dataclass(frozen=True)
@@ -142,37 +98,27 @@ class Convergence:
 
 
 @dataclass(frozen=True, eq=False)
-class LMMParams:
-    """Everything that a linear mixed model estimates, with p coefficients and m variance parameters.
+class MixedParams:
+    """What linear and generalized linear mixed models estimate alike, with p coefficients and m variance parameters.
 
     Attributes
     ----------
     coefficients : (p,) array
-        Fixed effects, in units of the response over those of the column.
+        Fixed effects, in units of the linear predictor over those of the column.
     coefficient_names : tuple of str
         Their columns; columns dropped as linear combinations of others are in `aliased` only.
     aliased : tuple of str
         Dropped columns of a rank-deficient X.
     vcov : (p, p) array
         Covariance of the coefficients.
-    df_satterthwaite : (p,) array
-        Denominator degrees of freedom of the t tests.
-    df_method : str
-        ``"satterthwaite"``, or ``"residual"`` where n - p took their place.
     theta : (m,) array
         Relative covariance parameters: lower triangles of the terms' templates by columns, user's order of terms.
     theta_names : tuple of str
         Group, row and column of the template: ``"Subject.Days.(Intercept)"``, ``"Subject.Days"``.
     term_covariances : tuple of TermCovariance
         One per random-effects term.
-    residual_variance : float
-        sigma², the variance of a residual of weight one.
-    pwrss : float
-        r² = ‖W½(y − Xβ − Zb)‖² + ‖u‖².
     objective : float
         The minimised criterion, minus twice `log_likelihood`.
-    reml : bool
-        Whether that is the restricted likelihood.
     n_obs : int
     n_groups : dict of str to int
         Levels of each grouping factor.
@@ -187,15 +133,10 @@ class LMMParams:
     coefficient_names: tuple[str, ...]
     aliased: tuple[str, ...]
     vcov: Array
-    df_satterthwaite: Array
-    df_method: str
     theta: Array
     theta_names: tuple[str, ...]
     term_covariances: tuple[TermCovariance, ...]
-    residual_variance: float
-    pwrss: float
     objective: float
-    reml: bool
     n_obs: int
     n_groups: Mapping[str, int]
     random_effects: Mapping[str, Array]
@@ -212,12 +153,10 @@ class LMMParams:
         """Coefficients over their standard errors, (p,)."""
         return self.coefficients / self.se
 
-    @cached_property
+    @property
     def p_values(self) -> Array:
-        """Two-sided p-values of the t tests, (p,)."""
-        from scipy.special import stdtr  # on first use: SciPy costs more to import than most fits to compute
-
-        return np.asarray(2.0 * stdtr(self.df_satterthwaite, -np.abs(self.t_values)))
+        """Two-sided p-values of the coefficients, (p,)."""
+        raise NotImplementedError
 
     @cached_property
     def var_components(self) -> tuple[VarCompSummary, ...]:
@@ -230,19 +169,14 @@ class LMMParams:
                 zip(term.columns, term.matrix.diagonal(), term.correlation[:, 0], strict=True)))
 
     @property
-    def residual_std(self) -> float:
-        """sigma, in units of the response."""
-        return float(np.sqrt(self.residual_variance))
-
-    @property
     def log_likelihood(self) -> float:
-        """Log-likelihood, restricted if `reml`."""
+        """Log-likelihood, restricted after REML."""
         return -0.5 * self.objective
 
     @property
     def n_parameters(self) -> int:
-        """Coefficients, theta and sigma: p + m + 1."""
-        return self.coefficients.size + self.theta.size + 1
+        """All that is estimated but the random effects."""
+        return self.coefficients.size + self.theta.size
 
     @property
     def aic(self) -> float:
@@ -261,12 +195,115 @@ class LMMParams:
 
 
 @dataclass(frozen=True, eq=False)
+class LMMParams(MixedParams):
+    """Everything that a linear mixed model estimates: the attributes of `MixedParams` and these.
+
+    Attributes
+    ----------
+    df_satterthwaite : (p,) array
+        Denominator degrees of freedom of the t tests.
+    df_method : str
+        ``"satterthwaite"``, or ``"residual"`` where n - p took their place.
+    residual_variance : float
+        sigma², the variance of a residual of weight one.
+    pwrss : float
+        r² = ‖W½(y − Xβ − Zb)‖² + ‖u‖².
+    reml : bool
+        Whether the criterion is the restricted likelihood.
+    """
+
+    df_satterthwaite: Array
+    df_method: str
+    residual_variance: float
+    pwrss: float
+    reml: bool
+
+    @cached_property
+    def p_values(self) -> Array:
+        """Two-sided p-values of the t tests, (p,)."""
+        from scipy.special import stdtr  # on first use: SciPy costs more to import than most fits to compute
+
+        return np.asarray(2.0 * stdtr(self.df_satterthwaite, -np.abs(self.t_values)))
+
+    @property
+    def residual_std(self) -> float:
+        """sigma, in units of the response."""
+        return float(np.sqrt(self.residual_variance))
+
+    @property
+    def n_parameters(self) -> int:
+        """Coefficients, theta and sigma: p + m + 1."""
+        return super().n_parameters + 1
+
+
+@dataclass(frozen=True, eq=False)
+class GLMMParams(MixedParams):
+    """Everything that a generalized linear mixed model estimates: the attributes of `MixedParams` and these.
+
+    Attributes
+    ----------
+    family_name, link_name : str
+    family_parameters : dict of str to float
+        The family's own parameters in natural units, fixed ones among them.
+    dispersion : float
+        That of them which measures the spread; 1 where there is none.
+    extra : (k,) array
+        Estimated parameters beside theta and the coefficients: the family's on the unconstrained scale of
+        `extra_names`, then `zi_coefficients`.
+    extra_names : tuple of str
+        ``"log(shape)"``, ``"zi.(Intercept)"``.
+    zi_coefficients : (r,) array
+        Fixed effects of the logit of the probability of a structural zero.
+    zi_names : tuple of str
+        Their columns.
+    zi_vcov : (r, r) array
+        Their covariance.
+    linear_predictor : (n,) array
+        offset + Xβ + Zb.
+    n_agq : int
+        0: coefficients profiled in the inner iteration, 1: Laplace's approximation, else nodes of the quadrature.
+    se_method : str
+        ``"hessian"`` or ``"rx"``, where `vcov` is from; the latter too where the Hessian is not positive definite.
+    """
+
+    family_name: str
+    link_name: str
+    family_parameters: Mapping[str, float]
+    dispersion: float
+    extra: Array
+    extra_names: tuple[str, ...]
+    zi_coefficients: Array
+    zi_names: tuple[str, ...]
+    zi_vcov: Array
+    linear_predictor: Array
+    n_agq: int
+    se_method: str
+
+    @cached_property
+    def p_values(self) -> Array:
+        """Two-sided p-values of the z tests, (p,)."""
+        return normal_p_values(self.t_values)
+
+    @property
+    def n_parameters(self) -> int:
+        """Coefficients, theta and extra: p + m + k."""
+        return super().n_parameters + self.extra.size
+
+
+def normal_p_values(z: Array) -> Array:
+    """Two-sided p-values of standard normal statistics."""
+    from scipy.special import ndtr  # on first use: SciPy costs more to import than most fits to compute
+
+    return np.asarray(2.0 * ndtr(-np.abs(z)))
+
+
+@dataclass(frozen=True, eq=False)
 class Result(Generic[P]):
     """What a solver returns: estimates, and how it came to them.
 
     Attributes
     ----------
-    params : LMMParams
+    params : LMMParams or GLMMParams
         The estimates.
     info : mapping
         Method, optimiser, path of the factorisation and further facts of the run.

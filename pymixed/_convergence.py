@@ -15,6 +15,9 @@ from .inference import template_entries
 # within sqrt(2e-6), about a thousandth, of a standard error of it.
 CERTIFIED_GAIN = 1e-6
 
+# Smallest eigenvalue of the Hessian scaled to a unit diagonal that may be rounding.
+LEAST_CURVATURE = -1e-6
+
 
 def free_parameters(terms: Sequence[RandomTerm], theta: Array) -> NDArray[np.bool_]:
     """False for the entries of template columns that are zero: at their boundary."""
@@ -34,6 +37,8 @@ def free_parameters(terms: Sequence[RandomTerm], theta: Array) -> NDArray[np.boo
 
 def certificate(names: Sequence[str], gradient: Array, hessian: Array, free: NDArray[np.bool_]) -> Convergence:
     """Judge a point by its gradient and Hessian, those of the parameters at their boundary apart."""
+    if not (np.isfinite(gradient).all() and np.isfinite(hessian).all()):
+        return Convergence(False, np.nan, np.nan, np.nan, (), "the criterion is not finite all around the estimates")
     # scaled to a unit diagonal, so that the units of the columns do not decide what is singular
     slope, curvature = gradient[free], hessian[free][:, free]
     diagonal = curvature.diagonal()
@@ -46,7 +51,7 @@ def certificate(names: Sequence[str], gradient: Array, hessian: Array, free: NDA
     problems = []
     if not gain < CERTIFIED_GAIN:
         problems.append(f"one more Newton step would gain {gain:.2g} in log-likelihood")
-    if smallest < -1e-6:
+    if smallest < LEAST_CURVATURE:
         problems.append("the Hessian has a negative eigenvalue: a saddle point")
     active: tuple[tuple[str, float], ...] = ()
     if not free.all():

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._categorical import Categorical
+from ._family import Family
 from ._frames import FloatArray, complete_rows, factor, matrix, numbers
 from ._parts import GroupingFactor, ModelParts, NewRows, RandomTerm, Term, TermData
+from ._responses import array_response, finish
 from .errors import InputError, InputTypeError
 from .formula import INTERCEPT
 
@@ -19,9 +21,9 @@ RandomEffects: TypeAlias = Mapping[str, Sequence[str]] | Sequence[Term]
 
 def read_arrays(y: ArrayLike, X: ArrayLike, groups: Mapping[str, ArrayLike], random_effects: RandomEffects | None,
                 random_data: Mapping[str, ArrayLike] | None, weights: ArrayLike | None, offset: ArrayLike | None,
-                na_action: str) -> ModelParts:
+                na_action: str, family: Family | None) -> ModelParts:
     """Check and convert arrays; the arguments are those of `MixedDesign.validate`."""
-    response = numbers(y, "y")
+    response = array_response(y, family)
     n_given = len(response)
     fixed = matrix(X, "X", n_given)
     labels = _labels(groups, n_given)
@@ -33,18 +35,20 @@ def read_arrays(y: ArrayLike, X: ArrayLike, groups: Mapping[str, ArrayLike], ran
         {"y": response, "X": fixed, **prior, **{f"groups[{name!r}]": values for name, values in labels.items()},
          **{f"random_data[{name!r}]": values for name, values in data.items()}}, n_given, na_action)
     if rows is not None:
-        response, fixed = response[rows], fixed[rows]
+        response = response.take(rows) if isinstance(response, Categorical) else response[rows]
+        fixed = fixed[rows]
         labels = {name: values.take(rows) for name, values in labels.items()}
         data = {name: values[rows] for name, values in data.items()}
         prior = {name: values if values is None else values[rows] for name, values in prior.items()}
 
     position = {name: i for i, name in enumerate(labels)}
+    values, weights = finish(response, prior["weights"], "y", family, rows)
     return ModelParts(
-        response, fixed, tuple(INTERCEPT if j == 0 else f"X{j}" for j in range(fixed.shape[1])),
+        values, fixed, tuple(INTERCEPT if j == 0 else f"X{j}" for j in range(fixed.shape[1])),
         tuple(GroupingFactor(name, values.codes, values.levels) for name, values in labels.items()),
         tuple(RandomTerm(term.group, position[term.group], _column_names(term), _term_data(term, data), term.structure)
               for term in terms),
-        prior["weights"], prior["offset"], "y", None, rows, n_given, ArrayEncoder(terms))
+        weights, prior["offset"], "y", None, rows, n_given, None, (), ArrayEncoder(terms))
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class ArrayEncoder:
             {"X": X, "offset": known, **{f"groups[{name!r}]": values for name, values in labels.items()},
              **{f"random_data[{name!r}]": values for name, values in data.items()}}, m, "raise")
         return NewRows(
-            X, known,
+            X, known, None,
             tuple(labels[seen.name].codes_in(seen.levels) if seen.name in labels else np.full(m, -1, np.int32)
                   for seen in parts.factors),
             tuple(labels[seen.name].labels() if seen.name in labels else np.full(m, None) for seen in parts.factors),

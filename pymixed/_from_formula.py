@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._categorical import Categorical, cross
+from ._family import Family
 from ._frames import Column, FloatArray, Table, check_finite, complete_rows, numbers
 from ._model_matrix import (
     KNOWN_NAMES,
@@ -21,18 +22,20 @@ from ._model_matrix import (
     response,
 )
 from ._parts import GroupingFactor, ModelParts, NewRows, RandomTerm, TermData
+from ._responses import finish, is_binomial, models_response
 from .errors import FormulaError, InputError, InputTypeError
-from .formula import INTERCEPT, Bar, ParsedFormula, parse, position_of, split_names
+from .formula import INTERCEPT, Bar, ParsedFormula, check_zero_inflation, parse, position_of, split_names
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec
 
 
 def read_formula(formula: str, data: Any, weights: ArrayLike | str | None, offset: ArrayLike | str | None,
-                 contrasts: Mapping[str, Contrast] | None, na_action: str) -> ModelParts:
+                 contrasts: Mapping[str, Contrast] | None, na_action: str, family: Family | None,
+                 zi: str | None) -> ModelParts:
     """Evaluate a formula on a table; the arguments are those of `MixedDesign.from_formula`."""
-    parsed, table, contrasts = parse(formula), Table(data), dict(contrasts or {})
-    _check_names(parsed, table)
+    parsed, table, contrasts = _parsed(formula, family, zi), Table(data), dict(contrasts or {})
+    _check_names(parsed, table, family)
     check_contrasts(contrasts)
 
     columns: dict[str, Column] = {name: table.column(name) for name in _variables(parsed, table.names)}
@@ -49,6 +52,8 @@ def read_formula(formula: str, data: Any, weights: ArrayLike | str | None, offse
     n = table.n_rows if rows is None else len(rows)
     blocks = encode(parsed, columns, n, contrasts, {})
     fixed = blocks[parsed.fixed]
+    zero_inflation = blocks[parsed.zi_fixed] if parsed.zi else None
+    y, weights = finish(_response(parsed, columns, n), prior["weights"], parsed.response, family, rows)
     names = dict.fromkeys(names for bar in parsed.bars for names in bar.groups)
     factors = tuple(GroupingFactor(":".join(parts), crossed.codes, crossed.levels)
                     for parts in names for crossed in [cross(groups[name] for name in parts)])
@@ -60,8 +65,20 @@ def read_formula(formula: str, data: Any, weights: ArrayLike | str | None, offse
         {name: isinstance(values, Categorical) for name, values in columns.items()},
         tuple(names), offset if isinstance(offset, str) else None, offset is not None)
     return ModelParts(
-        _response(parsed, columns, n), fixed.matrix, fixed.names, factors, terms, prior["weights"],
-        _total_offset(parsed, blocks, prior["offset"]), parsed.response, formula, rows, table.n_rows, encoder)
+        y, fixed.matrix, fixed.names, factors, terms, weights, _total_offset(parsed, blocks, prior["offset"]),
+        parsed.response, formula, rows, table.n_rows, zero_inflation.matrix if zero_inflation else None,
+        zero_inflation.names if zero_inflation else (), encoder)
+
+
+def _parsed(formula: str, family: Family | None, zi: str | None) -> ParsedFormula:
+    parsed = parse(formula)
+    if zi is not None:
+        check_zero_inflation(zi)
+        if family is None or not family.distribution.counts:
+            raise InputError("zi: only counts are inflated at zero (families poisson, negative_binomial, nbinom1), not "
+                             f"the response of {models_response(family)}")
+        parsed = replace(parsed, zi=zi)
+    return parsed if is_binomial(family) else replace(parsed, counts=())  # elsewhere cbind() is an unknown function
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +118,7 @@ class FormulaEncoder:
         known = self._offset(table, offset)
         used = [names for names, want in zip(self.factors, wanted, strict=True) if want]
         bars = tuple(bar for bar in self.parsed.bars if any(names in used for names in bar.groups))
-        asked = ParsedFormula(self.parsed.text, "", self.parsed.fixed, self.parsed.offsets, bars)
+        asked = replace(self.parsed, response="", counts=(), bars=bars)
         columns = {name: self._column(table, name) for name in _variables(asked, self.categorical)}
         labels = {name: table.factor(name) for name in dict.fromkeys(chain.from_iterable(used))}
         complete_rows({**_described(columns), **_described(labels), "offset": known}, table.n_rows, "raise")
@@ -114,6 +131,7 @@ class FormulaEncoder:
         data = {(names, term_columns): values for names, term_columns, values in _terms(bars, blocks)}
         return NewRows(
             blocks[asked.fixed].matrix, _total_offset(asked, blocks, known),
+            blocks[asked.zi_fixed].matrix if asked.zi else None,
             tuple(np.full(m, -1, np.int32) if factor is None else factor.codes_in(seen.levels)
                   for factor, seen in zip(crossed, parts.factors, strict=True)),
             tuple(np.full(m, None) if factor is None else factor.labels() for factor in crossed),
@@ -136,14 +154,17 @@ class FormulaEncoder:
 
 # ---- names ---------------------------------------------------------------------------------------------------------
 
-def _expressions(parsed: ParsedFormula) -> Iterator[str]:
-    yield from (parsed.response, parsed.fixed, *parsed.offsets)
-    yield from (bar.lhs for bar in parsed.bars)
+def _expressions(parsed: ParsedFormula) -> Iterator[tuple[str, str]]:
+    """Expressions outside of groups, each with the formula that it is in."""
+    for expression in (*(parsed.counts or (parsed.response,)), parsed.fixed, *parsed.offsets):
+        yield expression, parsed.text
+    yield from ((bar.lhs, parsed.text) for bar in parsed.bars)
+    yield parsed.zi_fixed, parsed.zi
 
 
 def _variables(parsed: ParsedFormula, columns: Collection[str]) -> list[str]:
     """Columns that the formula names outside of groups, in order of appearance."""
-    names = dict.fromkeys(name for expression in _expressions(parsed) for name in split_names(expression)[0])
+    names = dict.fromkeys(name for expression, _ in _expressions(parsed) for name in split_names(expression)[0])
     return [name for name in names if name in columns]
 
 
@@ -151,18 +172,23 @@ def _group_columns(bars: Iterable[Bar]) -> list[str]:
     return list(dict.fromkeys(name for bar in bars for names in bar.groups for name in names))
 
 
-def _check_names(parsed: ParsedFormula, table: Table) -> None:
+def _check_names(parsed: ParsedFormula, table: Table, family: Family | None) -> None:
     """Refuse names that are neither columns nor known functions."""
-    for expression in _expressions(parsed):
+    if parsed.counts and len(parsed.counts) != 2:
+        raise FormulaError(f"cbind(): expected successes and failures, got {len(parsed.counts)} arguments", parsed.text,
+                           position_of("cbind", parsed.text))
+    for expression, text in _expressions(parsed):
         variables, functions = split_names(expression)
         for name in variables:
             if name not in table.names and name not in KNOWN_NAMES:
-                raise FormulaError(table.unknown(name), parsed.text, position_of(name, parsed.text))
+                raise FormulaError(table.unknown(name), text, position_of(name, text))
         for name in functions:
             if name not in KNOWN_NAMES:
-                reason = ("cbind() makes a binomial response, which a linear mixed model does not have"
-                          if name == "cbind" else f"unknown function {name!r}")
-                raise FormulaError(reason, parsed.text, position_of(name, parsed.text))
+                reason = f"unknown function {name!r}"
+                if name == "cbind":
+                    reason = ("cbind() is a response of its own, no part of an expression" if is_binomial(family) else
+                              f"cbind() makes a binomial response, which {models_response(family)} does not have")
+                raise FormulaError(reason, text, position_of(name, text))
     for name in _group_columns(parsed.bars):
         if name not in table.names:
             raise FormulaError(table.unknown(name), parsed.text, position_of(name, parsed.text))
@@ -203,13 +229,23 @@ def _check_finite(columns: Mapping[str, Column], rows: NDArray[np.intp] | None) 
 
 # ---- parts ---------------------------------------------------------------------------------------------------------
 
-def _response(parsed: ParsedFormula, columns: Mapping[str, Column], n: int) -> FloatArray:
-    y = columns.get(parsed.response.strip("`"))
-    if y is None:
-        return response(parsed, columns, n)
-    if isinstance(y, Categorical):
-        raise InputTypeError(f"response {parsed.response!r}: expected numbers, got strings or categories")
-    return y
+def _response(parsed: ParsedFormula, columns: Mapping[str, Column], n: int) -> Column:
+    """The response as the formula has it: (n,) numbers or labels, or (n, 2) successes and failures."""
+    if not parsed.counts:
+        return _value(parsed.response, parsed, columns, n)
+    counts = np.empty((n, 2))
+    for j, part in enumerate(parsed.counts):
+        values = _value(part, parsed, columns, n)
+        if isinstance(values, Categorical):
+            raise InputTypeError(f"cbind(): expected numbers, got strings or categories in {part!r}")
+        counts[:, j] = values
+    return counts
+
+
+def _value(expression: str, parsed: ParsedFormula, columns: Mapping[str, Column], n: int) -> Column:
+    """A column as it is, or the value of an expression of columns."""
+    column = columns.get(expression.strip("`"))
+    return response(expression, columns, n, parsed.text) if column is None else column
 
 
 def _total_offset(parsed: ParsedFormula, blocks: Mapping[str, Block], given: FloatArray | None) -> FloatArray | None:

@@ -25,7 +25,7 @@ from formulaic.transforms.contrasts import Contrasts, ContrastsRegistry, CustomC
 from ._categorical import Categorical
 from ._frames import Column, FloatArray, factor
 from .errors import FormulaError, InputError, PymixedError
-from .formula import INTERCEPT, ParsedFormula
+from .formula import INTERCEPT, ParsedFormula, split_names
 
 Contrast: TypeAlias = "str | FloatArray | Sequence[Sequence[float]] | Contrasts"
 
@@ -60,7 +60,7 @@ class Block:
 
 def encode(parsed: ParsedFormula, columns: Mapping[str, Column], n: int, contrasts: Mapping[str, Contrast],
            specs: Mapping[str, ModelSpec]) -> dict[str, Block]:
-    """Build the matrices of the fixed part, of the offsets and of the bars' left-hand sides.
+    """Build the matrices of the fixed part, of the offsets, of the bars' left-hand sides and of the zero inflation.
 
     Parameters
     ----------
@@ -80,9 +80,11 @@ def encode(parsed: ParsedFormula, columns: Mapping[str, Column], n: int, contras
     dict
         From a part's text to its block; the left-hand side "1" has none.
     """
-    texts = dict.fromkeys([parsed.fixed, *map(expression_formula, parsed.offsets), *(bar.lhs for bar in parsed.bars)])
-    return {text: model_matrix(specs.get(text, text), columns, n, contrasts, parsed.text)
-            for text in texts if text != "1" or text == parsed.fixed}
+    texts = dict.fromkeys([parsed.fixed, *map(expression_formula, parsed.offsets), *(bar.lhs for bar in parsed.bars)],
+                          parsed.text)
+    texts = {parsed.zi_fixed: parsed.zi, **texts} if parsed.zi else texts
+    return {text: model_matrix(specs.get(text, text), columns, n, contrasts, whole)
+            for text, whole in texts.items() if text != "1" or text in (parsed.fixed, parsed.zi_fixed)}
 
 
 def expression_formula(expression: str) -> str:
@@ -102,8 +104,9 @@ def model_matrix(formula: str | ModelSpec, columns: Mapping[str, Column], n: int
         A categorical column with a single level, with levels that were not there before, or with contrasts that do
         not fit.
     """
+    used = split_names(formula if isinstance(formula, str) else str(formula.formula))[0]
     data = {name: _categorical(_as_pandas(values), contrasts.get(name), name=f"column {name!r}", known=values)
-            if isinstance(values, Categorical) else values for name, values in columns.items()}
+            if isinstance(values, Categorical) else values for name, values in columns.items() if name in used}
     try:
         with np.errstate(all="ignore"):  # undefined values are reported by name afterwards
             built = _Materializer(data, FUNCTIONS, n=n).get_model_matrix(
@@ -120,17 +123,17 @@ def model_matrix(formula: str | ModelSpec, columns: Mapping[str, Column], n: int
     return Block(built.__wrapped__, names, spec)
 
 
-def response(parsed: ParsedFormula, columns: Mapping[str, Column], n: int) -> FloatArray:
-    """Value (n,) of the response where it is an expression of columns.
+def response(expression: str, columns: Mapping[str, Column], n: int, whole: str) -> FloatArray:
+    """Value (n,) of a response of the `whole` formula that is an expression of columns.
 
     Raises
     ------
     FormulaError
         It cannot be evaluated or is not one column.
     """
-    block = model_matrix(expression_formula(parsed.response), columns, n, {}, parsed.text)
+    block = model_matrix(expression_formula(expression), columns, n, {}, whole)
     if len(block.names) != 1:
-        raise FormulaError(f"response: expected one value per row, got {len(block.names)} columns", parsed.text)
+        raise FormulaError(f"response: expected one value per row, got {len(block.names)} columns", whole)
     return block.matrix[:, 0]
 
 

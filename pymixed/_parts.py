@@ -1,4 +1,4 @@
-"""The parts of a mixed model's data as values, with the checks that every linear mixed model must pass."""
+"""The parts of a mixed model's data as values, with the checks that every mixed model must pass."""
 from __future__ import annotations
 
 from collections import Counter
@@ -9,6 +9,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._distributions import Binomial
+from ._family import Family
 from ._frames import FloatArray, all_finite, check_finite, first_offender
 from .errors import InputError
 
@@ -103,6 +105,8 @@ class NewRows:
         Fixed-effects matrix.
     offset : (m,) array or None
         Known part of the linear predictor.
+    zero_inflation : (m, r) array or None
+        Matrix of the model for zero inflation, where there is one.
     codes : tuple of (m,) arrays of int32
         Per grouping factor of the design: position in its levels, -1 for a level that it has not seen and throughout
         for a factor that was not asked for.
@@ -114,6 +118,7 @@ class NewRows:
 
     X: FloatArray
     offset: FloatArray | None
+    zero_inflation: FloatArray | None
     codes: tuple[NDArray[np.int32], ...]
     labels: tuple[NDArray[Any], ...]
     data: tuple[TermData, ...]
@@ -128,7 +133,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ModelParts:
-    """Everything that a linear mixed model is fitted to: the attributes of `pymixed.design.MixedDesign`, and `encoder`.
+    """Everything that a mixed model is fitted to: the attributes of `pymixed.design.MixedDesign`, and `encoder`.
 
     `encoder` is what new rows are encoded with.
     """
@@ -144,6 +149,8 @@ class ModelParts:
     formula: str | None
     rows: NDArray[np.intp] | None
     n_rows_given: int
+    zero_inflation: FloatArray | None
+    zi_names: tuple[str, ...]
     encoder: Encoder = field(repr=False)
 
     @property
@@ -157,24 +164,34 @@ class ModelParts:
         return len(self.coefficient_names)
 
 
-def check(parts: ModelParts) -> None:
-    """Refuse what no linear mixed model with a residual variance can be fitted to.
+def check(parts: ModelParts, family: Family | None) -> None:
+    """Refuse what no mixed model of the family, None for a linear one with a residual variance, can be fitted to.
 
     Raises
     ------
     InputError
-        Infinite or undefined values; a constant response; weights that are not positive; a grouping factor with one
-        level; as many random effects as rows (without weights, which may tell them from residuals); a column twice on
-        one factor.
+        Infinite or undefined values; weights that are not positive; a response outside the family's range; a grouping
+        factor with one level; a column twice on one factor; dependent columns for zero inflation. Where the family has
+        a parameter of spread, a constant response and, without weights, which may tell them from residuals, as many
+        random effects as rows. For a binary response, a random effect of its own for every row.
     """
     _check_values(parts)
+    discrete = family is not None and family.distribution.discrete
+    if family is not None:
+        family.distribution.check_response(parts.y, parts.weights, f"response {parts.response_name!r}", parts.rows)
+    if not discrete and parts.y.min() == parts.y.max():
+        raise InputError(f"response {parts.response_name!r}: expected values that differ, got {parts.y[0]} in every "
+                         "row")
     for factor in parts.factors:
         if len(factor.levels) < 2:
             raise InputError(f"grouping factor {factor.name!r}: expected more than one level, got only "
                              f"{factor.levels.tolist()[0]!r}")
     for term in parts.terms:
         n_levels, n_columns = len(parts.factors[term.factor].levels), len(term.columns)
-        if parts.weights is None and n_levels * n_columns >= parts.n:
+        if discrete and n_levels == parts.n and _is_binary(parts, family):
+            raise InputError(f"grouping factor {term.group!r}: {n_levels} levels and {parts.n} rows; a binary response "
+                             "says nothing about a random effect in every row, expected fewer levels than rows")
+        if not discrete and parts.weights is None and n_levels * n_columns >= parts.n:
             each = "" if n_columns == 1 else f" of {n_columns} random effects each"
             raise InputError(f"grouping factor {term.group!r}: {n_levels} levels{each} and {parts.n} rows; the random "
                              "effects cannot be told from the residuals, expected fewer random effects than rows")
@@ -184,14 +201,20 @@ def check(parts: ModelParts) -> None:
             raise InputError(f"random effects: column {column!r} of group {group!r} is in {times} terms, expected one")
 
 
+def _is_binary(parts: ModelParts, family: Family | None) -> bool:
+    """Whether every row is a single trial."""
+    one_trial = parts.weights is None or bool((parts.weights == 1).all())
+    return family is not None and isinstance(family.distribution, Binomial) and one_trial
+
+
 def _check_values(parts: ModelParts) -> None:
-    response = f"response {parts.response_name!r}"
-    check_finite(parts.y, response, parts.rows)
-    if parts.y.min() == parts.y.max():
-        raise InputError(f"{response}: expected values that differ, got {parts.y[0]} in every row")
-    if not all_finite(parts.X):  # in memory's order, which columns may not be
-        for name, values in zip(parts.coefficient_names, parts.X.T, strict=True):
-            check_finite(values, f"fixed-effects column {name!r}", parts.rows)
+    check_finite(parts.y, f"response {parts.response_name!r}", parts.rows)
+    _check_columns(parts.X, parts.coefficient_names, "fixed-effects column", parts.rows)
+    if parts.zero_inflation is not None:
+        _check_columns(parts.zero_inflation, parts.zi_names, "zi: column", parts.rows)
+        if not parts.zi_names or np.linalg.matrix_rank(parts.zero_inflation) < len(parts.zi_names):
+            raise InputError("zi: expected columns of which none is a combination of the others, got "
+                             f"{', '.join(parts.zi_names) or 'none'}")
     for term in parts.terms:
         for name, data in zip(term.columns, term.data, strict=True):
             if data is not None:
@@ -203,3 +226,9 @@ def _check_values(parts: ModelParts) -> None:
         if not parts.weights.min() > 0:
             raise InputError("weights: expected positive values, got "
                              f"{first_offender(parts.weights, parts.weights <= 0, parts.rows)}")
+
+
+def _check_columns(matrix: FloatArray, names: Sequence[str], what: str, rows: NDArray[np.intp] | None) -> None:
+    if not all_finite(matrix):  # in memory's order, which columns may not be
+        for name, values in zip(names, matrix.T, strict=True):
+            check_finite(values, f"{what} {name!r}", rows)

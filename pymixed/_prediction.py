@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._common import Array, LMMParams, check_choice
+from ._common import Array, MixedParams, check_choice
 from .design import MixedDesign, NewRows
 from .errors import InputError
 
 NEW_LEVELS = {"error": np.nan, "population": 0.0, "missing": np.nan}  # the effect of a level without a mode
 
 
-def linear_predictor(design: MixedDesign, params: LMMParams, newdata: Any, re: str | Iterable[str], new_levels: str,
-                     offset: ArrayLike | None) -> Array:
-    """Linear predictor of new data, of the design's own rows where `newdata` is None; see `LMMSolution.predict`."""
+def linear_predictor(design: MixedDesign, params: MixedParams, newdata: Any, re: str | Iterable[str], new_levels: str,
+                     offset: ArrayLike | None) -> tuple[Array, NewRows]:
+    """Linear predictor and rows of new data, of the design's own where `newdata` is None; see `LMMSolution.predict`."""
     check_choice("new_levels", new_levels, NEW_LEVELS)
     groups = _groups(design, re)
     if newdata is not None:
@@ -35,7 +35,7 @@ def linear_predictor(design: MixedDesign, params: LMMParams, newdata: Any, re: s
         if term.group in groups:
             modes = params.random_effects[term.group][:, first:last]
             _add_random_part(eta, modes, rows.codes[term.factor], data, NEW_LEVELS[new_levels])
-    return eta
+    return eta, rows
 
 
 def _groups(design: MixedDesign, re: str | Iterable[str]) -> tuple[str, ...]:
@@ -53,7 +53,8 @@ def _groups(design: MixedDesign, re: str | Iterable[str]) -> tuple[str, ...]:
 def _own_rows(design: MixedDesign) -> NewRows:
     codes = tuple(factor.codes for factor in design.factors)
     labels = tuple(factor.levels[:0] for factor in design.factors)  # they are for naming unseen levels; there are none
-    return NewRows(design.X, design.offset, codes, labels, tuple(term.data for term in design.terms))
+    data = tuple(term.data for term in design.terms)
+    return NewRows(design.X, design.offset, design.zero_inflation, codes, labels, data)
 
 
 def _check_seen(design: MixedDesign, rows: NewRows, groups: tuple[str, ...]) -> None:
@@ -66,7 +67,7 @@ def _check_seen(design: MixedDesign, rows: NewRows, groups: tuple[str, ...]) -> 
                 f"({len(unseen)} such rows); new_levels='population' or 'missing' predicts for them")
 
 
-def _fixed_part(design: MixedDesign, params: LMMParams, rows: NewRows) -> Array:
+def _fixed_part(design: MixedDesign, params: MixedParams, rows: NewRows) -> Array:
     X = rows.X
     if params.aliased:
         X = X[:, [name not in params.aliased for name in design.coefficient_names]]

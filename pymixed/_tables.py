@@ -9,7 +9,7 @@ from itertools import count
 
 import numpy as np
 
-from ._common import Array, LMMParams
+from ._common import Array, GLMMParams, LMMParams, MixedParams, normal_p_values
 from .inference import SingularDirection
 
 Cells = tuple[str, ...]
@@ -67,47 +67,81 @@ class Summary:
         return f"<div>{''.join(blocks)}</div>"
 
 
-def summarize(params: LMMParams, formula: str | None, residual_quantiles: Array,
-              singularity: Sequence[SingularDirection], rows_dropped: int) -> Summary:
-    """Lay out a fit; `residual_quantiles` are the five of the residuals over sigma."""
-    blocks = [
-        _heading(params, formula),
-        _criterion(params),
-        Table(("Min", "1Q", "Median", "3Q", "Max"), (tuple(f"{q:.4f}" for q in residual_quantiles),), n_labels=0,
-              title="Scaled residuals:"),
-        _random_effects(params),
-        _fixed_effects(params),
+def summarize_linear(params: LMMParams, formula: str | None, residual_quantiles: Array,
+                     singularity: Sequence[SingularDirection], rows_dropped: int) -> Summary:
+    """Lay out a linear mixed model; `residual_quantiles` are the five of the residuals over sigma."""
+    method = "REML" if params.reml else "maximum likelihood"
+    title = f"Linear mixed model fit by {method}. t-tests use {DF_METHODS[params.df_method]}"
+    criterion = (f"REML criterion at convergence: {params.objective:.1f}" if params.reml
+                 else _criteria(params, "deviance"))
+    return _summary([
+        _heading(title, formula),
+        criterion,
+        _quantiles(residual_quantiles),
+        _random_effects(params, params.residual_variance),
+        _fixed_effects(params, "t", params.df_satterthwaite),
         _correlations(params),
-        "\n".join(_notes(params, singularity, rows_dropped))]
+        _notes(params, singularity, rows_dropped)])
+
+
+def summarize_generalized(params: GLMMParams, formula: str | None, residual_quantiles: Array | None,
+                          singularity: Sequence[SingularDirection], rows_dropped: int,
+                          findings: Sequence[str]) -> Summary:
+    """Lay out a generalized linear mixed model; `residual_quantiles` are the five of the scaled residuals, if known."""
+    method = ("Laplace Approximation" if params.n_agq == 1
+              else f"Adaptive Gauss-Hermite Quadrature, nAGQ = {params.n_agq}")
+    title = f"Generalized linear mixed model fit by maximum likelihood ({method})"
+    constants = "; ".join(f"{name} {value:.4g}" for name, value in params.family_parameters.items())
+    zero_inflation: str | Table = ""
+    if params.zi_names:
+        se = np.sqrt(params.zi_vcov.diagonal())
+        zero_inflation = _coefficients("Zero inflation (logit):", params.zi_names, params.zi_coefficients, se,
+                                       normal_p_values(params.zi_coefficients / se), "z")
+    return _summary([
+        _heading(f"{title}\nFamily: {params.family_name} ( {params.link_name} )", formula),
+        _criteria(params, "-2*log(L)"),  # `deviance` is another quantity here
+        "" if residual_quantiles is None else _quantiles(residual_quantiles),
+        _random_effects(params, None),
+        _fixed_effects(params, "z"),
+        zero_inflation,
+        f"Parameters of the {params.family_name} family: {constants}" if constants else "",
+        _correlations(params),
+        _notes(params, singularity, rows_dropped, findings)])
+
+
+def _summary(blocks: Iterable[str | Table]) -> Summary:
     return Summary(tuple(block for block in blocks if block))
 
 
-def _heading(params: LMMParams, formula: str | None) -> str:
-    method = "REML" if params.reml else "maximum likelihood"
-    title = f"Linear mixed model fit by {method}. t-tests use {DF_METHODS[params.df_method]}"
+def _heading(title: str, formula: str | None) -> str:
     return f"{title}\nFormula: {formula}" if formula else title
 
 
-def _criterion(params: LMMParams) -> str | Table:
-    if params.reml:
-        return f"REML criterion at convergence: {params.objective:.1f}"
+def _criteria(params: MixedParams, objective: str) -> Table:
     values = (params.aic, params.bic, params.log_likelihood, params.objective)
     cells = (*(f"{value:.1f}" for value in values), str(params.n_obs - params.n_parameters))
-    return Table(("AIC", "BIC", "logLik", "deviance", "df.resid"), (cells,), n_labels=0)
+    return Table(("AIC", "BIC", "logLik", objective, "df.resid"), (cells,), n_labels=0)
 
 
-def _random_effects(params: LMMParams) -> Table:
+def _quantiles(five: Array) -> Table:
+    return Table(("Min", "1Q", "Median", "3Q", "Max"), (tuple(f"{q:.4f}" for q in five),), n_labels=0,
+                 title="Scaled residuals:")
+
+
+def _random_effects(params: MixedParams, residual_variance: float | None) -> Table:
     terms = params.term_covariances
-    variances = format_together([*(v for term in terms for v in term.matrix.diagonal()), params.residual_variance])
-    std_devs = format_together([*(s for term in terms for s in term.std_dev), params.residual_std])
+    residual = [] if residual_variance is None else [residual_variance]
+    variances = format_together([*(v for term in terms for v in term.matrix.diagonal()), *residual])
+    std_devs = format_together([*(s for term in terms for s in term.std_dev), *np.sqrt(residual)])
     names, correlations = [], []
     for term in terms:
         correlation = term.correlation if term.structure == "us" else np.empty((len(term.columns), 0))
         for j, column in enumerate(term.columns):
             names.append((term.group if j == 0 else "", column))
             correlations.append([f"{r:.2f}" for r in correlation[j, :j]])
-    names.append(("Residual", ""))
-    correlations.append([])
+    if residual:
+        names.append(("Residual", ""))
+        correlations.append([])
     n_correlations = max(map(len, correlations))
     rows = tuple(
         (*name, variance, std_dev, *r, *[""] * (n_correlations - len(r)))
@@ -118,19 +152,27 @@ def _random_effects(params: LMMParams) -> Table:
                  footer=f"Number of obs: {params.n_obs}, groups: {groups}")
 
 
-def _fixed_effects(params: LMMParams) -> str | Table:
-    p = params.coefficients.size
-    if p == 0:
+def _fixed_effects(params: MixedParams, statistic: str, df: Array | None = None) -> str | Table:
+    if params.coefficients.size == 0:
         return "No fixed effects"
-    estimates = format_together([*params.coefficients, *params.se])
-    rows = zip(params.coefficient_names, estimates[:p], estimates[p:], format_together(params.df_satterthwaite),
-               (f"{t:.3f}" for t in params.t_values), map(_format_p, params.p_values),
-               (_stars(p_value).ljust(3) for p_value in params.p_values), strict=True)
-    return Table(("", "Estimate", "Std. Error", "df", "t value", "Pr(>|t|)", ""), tuple(rows),
-                 title="Fixed effects:", footer=f"---\n{STARS_LEGEND}")
+    return _coefficients("Fixed effects:", params.coefficient_names, params.coefficients, params.se, params.p_values,
+                         statistic, df)
 
 
-def _correlations(params: LMMParams) -> str | Table:
+def _coefficients(title: str, names: Sequence[str], values: Array, se: Array, p_values: Array, statistic: str,
+                  df: Array | None = None) -> Table:
+    """Estimates with tests; `statistic` is "t" or "z"."""
+    p = len(names)
+    estimates = format_together([*values, *se])
+    columns = [names, estimates[:p], estimates[p:], *([] if df is None else [format_together(df)]),
+               [f"{ratio:.3f}" for ratio in values / se], [_format_p(p_value) for p_value in p_values],
+               [_stars(p_value).ljust(3) for p_value in p_values]]
+    header = ("", "Estimate", "Std. Error", *([] if df is None else ["df"]), f"{statistic} value",
+              f"Pr(>|{statistic}|)", "")
+    return Table(header, tuple(zip(*columns, strict=True)), title=title, footer=f"---\n{STARS_LEGEND}")
+
+
+def _correlations(params: MixedParams) -> str | Table:
     names, p = params.coefficient_names, params.coefficients.size
     if p < 2:
         return ""
@@ -143,15 +185,19 @@ def _correlations(params: LMMParams) -> str | Table:
     return Table(("", *abbreviate(names[:-1])), rows, title="Correlation of Fixed Effects:")
 
 
-def _notes(params: LMMParams, singularity: Sequence[SingularDirection], rows_dropped: int) -> Iterable[str]:
+def _notes(params: MixedParams, singularity: Sequence[SingularDirection], rows_dropped: int,
+           findings: Sequence[str] = ()) -> str:
+    notes = []
     if rows_dropped:
-        yield f"{rows_dropped} of {rows_dropped + params.n_obs} rows dropped for missing values"
+        notes.append(f"{rows_dropped} of {rows_dropped + params.n_obs} rows dropped for missing values")
     if params.aliased:
-        yield f"columns dropped as linear combinations of others: {', '.join(params.aliased)}"
+        notes.append(f"columns dropped as linear combinations of others: {', '.join(params.aliased)}")
     if singularity:
-        yield f"singular fit: {'; '.join(map(str, singularity))}"
+        notes.append(f"singular fit: {'; '.join(map(str, singularity))}")
+    notes.extend(findings)
     if not params.converged:
-        yield f"not converged: {params.convergence.message}"
+        notes.append(f"not converged: {params.convergence.message}")
+    return "\n".join(notes)
 
 
 def format_together(values: Iterable[float]) -> list[str]:

@@ -7,21 +7,22 @@ import json
 import math
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import __version__, datasets, lmer
+import numpy as np
+from numpy.typing import NDArray
+
+from . import GLMMSolution, LMMSolution, __version__, datasets, glmer, lmer
 from .errors import InputError, PymixedError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from . import LMMSolution
-
 OK, NOT_CONVERGED, BAD_INPUT = 0, 1, 2
 
-_DESCRIPTION = "Fit linear mixed models. Exit codes: 0 fitted, 1 not converged, 2 bad input."
+_DESCRIPTION = "Fit linear and generalized linear mixed models. Exit codes: 0 fitted, 1 not converged, 2 bad input."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["fit", "Yield ~ 1 + (1 | Batch)", "--data", "nowhere.csv"])
     2
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.family is None and (options.zi is not None or options.n_agq is not None):
+        parser.error("--n-agq and --zi need --family: a linear model has neither")
+    if options.family is not None and options.ml:
+        parser.error("--ml goes without --family: generalized linear models are fitted by maximum likelihood anyway")
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
@@ -75,6 +81,15 @@ def _parser() -> argparse.ArgumentParser:
         help=f"a CSV or Parquet file, or one of {', '.join(datasets.names())}",
     )
     fit.add_argument("--ml", action="store_true", help="maximum likelihood instead of REML")
+    fit.add_argument(
+        "--family",
+        metavar="NAME",
+        help="a generalized linear model: binomial, poisson, negative_binomial, ...; its default link",
+    )
+    fit.add_argument(
+        "--n-agq", type=int, metavar="K", help="nodes of adaptive quadrature; 1 (default): Laplace, 0: profiled"
+    )
+    fit.add_argument("--zi", metavar="FORMULA", help='zero inflation of counts, "~ x"')
     fit.add_argument("--weights", metavar="COLUMN", help="column of prior weights")
     fit.add_argument("--offset", metavar="COLUMN", help="column added to the linear predictor")
     fit.add_argument("--optimizer", metavar="NAME", default="newton", help="newton (default) or one of SciPy's")
@@ -82,15 +97,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _fit(options: argparse.Namespace) -> LMMSolution:
-    return lmer(
-        options.formula,
-        _table(options.data),
-        reml=not options.ml,
-        weights=options.weights,
-        offset=options.offset,
-        optimizer=options.optimizer,
-    )
+def _fit(options: argparse.Namespace) -> LMMSolution | GLMMSolution:
+    shared = {"weights": options.weights, "offset": options.offset, "optimizer": options.optimizer}
+    table = _table(options.data)
+    if options.family is None:
+        return lmer(options.formula, table, reml=not options.ml, **shared)
+    n_agq = 1 if options.n_agq is None else options.n_agq
+    return glmer(options.formula, table, family=options.family, n_agq=n_agq, zi=options.zi, **shared)
 
 
 def _table(source: str) -> pd.DataFrame:
@@ -107,23 +120,12 @@ def _table(source: str) -> pd.DataFrame:
         raise InputError(f"--data: cannot read {source!r}: {error}") from error
 
 
-def _json(solution: LMMSolution) -> str:
-    columns = zip(
-        solution.coefficient_names,
-        solution.coefficients.tolist(),
-        solution.se.tolist(),
-        solution.df_satterthwaite.tolist(),
-        solution.t_values.tolist(),
-        solution.p_values.tolist(),
-        strict=True,
-    )
+def _json(solution: LMMSolution | GLMMSolution) -> str:
     content = {
-        "method": "REML" if solution.reml else "ML",
         "n_obs": solution.n_obs,
         "n_groups": dict(solution.n_groups),
-        "coefficients": [dict(zip(("name", "estimate", "se", "df", "t", "p"), row, strict=True)) for row in columns],
+        **(_linear(solution) if isinstance(solution, LMMSolution) else _generalized(solution)),
         "variance_components": solution.varcorr().to_dict("records"),
-        "sigma": solution.residual_std,
         "theta": dict(zip(solution.theta_names, solution.theta.tolist(), strict=True)),
         "log_likelihood": solution.log_likelihood,
         "aic": solution.aic,
@@ -133,6 +135,48 @@ def _json(solution: LMMSolution) -> str:
         "warnings": [{"code": warning.code, "message": str(warning)} for warning in solution.warnings],
     }
     return json.dumps(_finite(content), indent=2, allow_nan=False)
+
+
+def _linear(solution: LMMSolution) -> dict[str, Any]:
+    columns = {
+        "estimate": solution.coefficients,
+        "se": solution.se,
+        "df": solution.df_satterthwaite,
+        "t": solution.t_values,
+        "p": solution.p_values,
+    }
+    return {
+        "method": "REML" if solution.reml else "ML",
+        "coefficients": _rows(solution.coefficient_names, columns),
+        "sigma": solution.residual_std,
+    }
+
+
+def _generalized(solution: GLMMSolution) -> dict[str, Any]:
+    columns = {
+        "estimate": solution.coefficients,
+        "se": solution.se,
+        "z": solution.z_values,
+        "p": solution.p_values,
+    }
+    return {
+        "method": solution.info["method"],
+        "family": solution.family_name,
+        "link": solution.link_name,
+        "coefficients": _rows(solution.coefficient_names, columns),
+        "family_parameters": dict(solution.family_parameters),
+        "zero_inflation": _rows(
+            solution.zi_names, {"estimate": solution.zi_coefficients, "se": solution.zi_se}
+        ),
+        "deviance": solution.deviance,
+    }
+
+
+def _rows(names: Sequence[str], columns: Mapping[str, NDArray[np.float64]]) -> list[dict[str, Any]]:
+    """A record per name."""
+    return [
+        {"name": name, **{key: float(values[i]) for key, values in columns.items()}} for i, name in enumerate(names)
+    ]
 
 
 def _finite(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from numpy.typing import ArrayLike
 
+from ._family import Family
 from ._from_arrays import RandomEffects, read_arrays
 from ._parts import GroupingFactor, ModelParts, NewRows, RandomTerm, Term, check
 
@@ -24,12 +25,12 @@ NaAction: TypeAlias = Literal["drop", "raise"]
 
 @dataclass(frozen=True, eq=False)
 class MixedDesign(ModelParts):
-    """Everything that a linear mixed model is fitted to.
+    """Everything that a mixed model is fitted to.
 
     Attributes
     ----------
     y : (n,) array
-        Response.
+        Response; of binomial counts the proportion of successes.
     X : (n, p) array
         Fixed-effects matrix; by columns where it comes from a formula.
     coefficient_names : tuple of str
@@ -39,7 +40,8 @@ class MixedDesign(ModelParts):
     terms : tuple of RandomTerm
         Random-effects terms in the user's order.
     weights, offset : (n,) array or None
-        Prior weights (row i has the residual variance sigma² / weights[i]); known part of the linear predictor.
+        Prior weights (a row of a linear model has the residual variance sigma² / weights[i], one of a generalized
+        linear model counts weights[i] times, of binomial counts weights[i] trials); known part of the linear predictor.
     response_name : str
         The response as the user wrote it.
     formula : str or None
@@ -48,12 +50,16 @@ class MixedDesign(ModelParts):
         Positions in the user's data of the rows kept, None where all are.
     n_rows_given : int
         Number of rows of the user's data.
+    zero_inflation : (n, r) array or None
+        Matrix of the model for zero inflation.
+    zi_names : tuple of str
+        Names of its columns.
     """
 
     @classmethod
     def from_formula(cls, formula: str, data: Any, *, weights: ArrayLike | str | None = None,
                      offset: ArrayLike | str | None = None, contrasts: Mapping[str, Contrast] | None = None,
-                     na_action: NaAction = "drop") -> MixedDesign:
+                     na_action: NaAction = "drop", family: Family | None = None, zi: str | None = None) -> MixedDesign:
         """Read a model's data from a table.
 
         Parameters
@@ -72,6 +78,11 @@ class MixedDesign(ModelParts):
             "sas", "diff" or a matrix (levels, columns).
         na_action : {"drop", "raise"}
             What to do with rows that lack a value in a column used.
+        family : Family, optional
+            That of a generalized linear mixed model; the model is linear without. A binomial response may be
+            `cbind(success, failure)`, booleans or a factor with two levels.
+        zi : str, optional
+            Fixed effects of a model for zero inflation, `"~ x"`, for families of counts.
 
         Returns
         -------
@@ -80,9 +91,9 @@ class MixedDesign(ModelParts):
         Raises
         ------
         FormulaError
-            The formula cannot be understood or names an unknown column; shows the place.
+            A formula cannot be understood or names an unknown column; shows the place.
         InputError, InputTypeError
-            Data that no linear mixed model can be fitted to.
+            Data that no such mixed model can be fitted to.
 
         Notes
         -----
@@ -97,19 +108,19 @@ class MixedDesign(ModelParts):
         ('(Intercept)', 'x')
         """
         from ._from_formula import read_formula  # formulaic and pandas are slow to import
-        return cls._checked(read_formula(formula, data, weights, offset, contrasts, na_action))
+        return cls._checked(read_formula(formula, data, weights, offset, contrasts, na_action, family, zi), family)
 
     @classmethod
     def validate(cls, y: ArrayLike, X: ArrayLike, groups: Mapping[str, ArrayLike],
                  random_effects: RandomEffects | None = None, random_data: Mapping[str, ArrayLike] | None = None, *,
                  weights: ArrayLike | None = None, offset: ArrayLike | None = None,
-                 na_action: NaAction = "raise") -> MixedDesign:
+                 na_action: NaAction = "raise", family: Family | None = None) -> MixedDesign:
         """Take a model's data as arrays.
 
         Parameters
         ----------
         y : array_like (n,)
-            Response.
+            Response; of a binomial family also (n, 2), successes and failures, or labels of two kinds.
         X : array_like (n, p)
             Fixed-effects matrix, with a column of ones where an intercept is wanted; p may be 0. The coefficients are
             called `(Intercept)`, `X1`, `X2`, ...
@@ -124,6 +135,8 @@ class MixedDesign(ModelParts):
             Prior weights, positive, and known part of the linear predictor.
         na_action : {"raise", "drop"}
             What to do with rows that lack a value.
+        family : Family, optional
+            That of a generalized linear mixed model; the model is linear without.
 
         Returns
         -------
@@ -132,7 +145,7 @@ class MixedDesign(ModelParts):
         Raises
         ------
         InputError, InputTypeError
-            Data that no linear mixed model can be fitted to.
+            Data that no such mixed model can be fitted to.
 
         Examples
         --------
@@ -146,11 +159,11 @@ class MixedDesign(ModelParts):
         ('(Intercept)', 'time')
         """
         return cls._checked(
-            read_arrays(y, X, groups, random_effects, random_data, weights, offset, na_action))
+            read_arrays(y, X, groups, random_effects, random_data, weights, offset, na_action, family), family)
 
     @classmethod
-    def _checked(cls, parts: ModelParts) -> MixedDesign:
-        check(parts)
+    def _checked(cls, parts: ModelParts, family: Family | None) -> MixedDesign:
+        check(parts, family)
         return cls(**vars(parts))
 
     def new_rows(self, newdata: Any, *, offset: ArrayLike | None = None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "BoundaryWarning",
     "ConvergenceWarning",
     "FormulaError",
     "InputError",
@@ -17,6 +18,7 @@ __all__ = [
     "PymixedError",
     "PymixedWarning",
     "RankDeficiencyWarning",
+    "SeparationWarning",
     "SingularFitWarning",
 ]
 
@@ -100,6 +102,18 @@ class RankDeficiencyWarning(PymixedWarning):
     """Columns of the fixed-effects matrix depend on others and were dropped."""
 
     code = "rank_deficiency"
+
+
+class SeparationWarning(PymixedWarning):
+    """A coefficient has no finite estimate: a combination of columns predicts some rows perfectly."""
+
+    code = "separation"
+
+
+class BoundaryWarning(PymixedWarning):
+    """A parameter of the family or of the zero inflation runs off to where the family becomes a simpler one."""
+
+    code = "boundary"
 
 
 class MissingValuesWarning(PymixedWarning):

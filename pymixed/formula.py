@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from .errors import FormulaError, InputTypeError
 
-__all__ = ["Bar", "ParsedFormula", "parse", "position_of", "split_names"]
+__all__ = ["Bar", "ParsedFormula", "check_zero_inflation", "parse", "position_of", "split_names"]
 
 INTERCEPT = "(Intercept)"  # the constant column's name, in the fixed part and in random terms
 
@@ -62,6 +62,10 @@ class ParsedFormula:
         Arguments of the `offset()` terms.
     bars : tuple of Bar
         Random-effects terms in the order written.
+    counts : tuple of str
+        Arguments of a response `cbind(success, failure)`; empty for any other.
+    zi : str
+        The formula of a model for zero inflation as given, empty where there is none.
     """
 
     text: str
@@ -69,6 +73,13 @@ class ParsedFormula:
     fixed: str
     offsets: tuple[str, ...]
     bars: tuple[Bar, ...]
+    counts: tuple[str, ...] = ()
+    zi: str = ""
+
+    @property
+    def zi_fixed(self) -> str:
+        """The fixed-effects part of `zi`, empty where there is none."""
+        return self.zi.partition("~")[2].strip()
 
 
 def parse(formula: str) -> ParsedFormula:
@@ -133,7 +144,46 @@ def _parse(formula: str) -> ParsedFormula:
             fixed.append(f"{sign} {term.text}" if fixed or sign == "-" else term.text)
     if not bars:
         raise whole.error("no random term: a mixed model needs one such as (1 | group)", whole.end)
-    return ParsedFormula(formula, response.text, " ".join(fixed) or "1", tuple(offsets), tuple(bars))
+    counts = response.argument_of("cbind")
+    return ParsedFormula(formula, response.text, " ".join(fixed) or "1", tuple(offsets), tuple(bars),
+                         () if counts is None else tuple(piece.text for piece in counts.split(",")))
+
+
+def check_zero_inflation(formula: str) -> None:
+    """Refuse a formula that is not `~` and a fixed-effects part.
+
+    Parameters
+    ----------
+    formula : str
+        Such as `"~ x"`; `"~ 1"` for the same probability in every row.
+
+    Raises
+    ------
+    FormulaError
+        With the position of what cannot be understood.
+    InputTypeError
+        It is not a string.
+
+    Examples
+    --------
+    >>> from pymixed.formula import check_zero_inflation
+    >>> check_zero_inflation("x + 1")
+    Traceback (most recent call last):
+    pymixed.errors.FormulaError: zi: expected '~' and the fixed effects, as in '~ x'
+      x + 1
+      ^
+    """
+    if not isinstance(formula, str):
+        raise InputTypeError(f"zi: expected a formula such as '~ x', got {type(formula).__name__}")
+    whole = _Piece(formula, *_scan(formula), 0, len(formula), -1)
+    part = whole.cut(0, whole.end)
+    if part.find("~") != [part.start] or not part.text:
+        raise part.error("zi: expected '~' and the fixed effects, as in '~ x'", 0)
+    for _, term in _terms(part.cut(part.start + 1, part.end)):
+        if term.find("|"):
+            raise term.error("zi: random terms have no place in the model for zero inflation")
+        if term.argument_of("offset") is not None:
+            raise term.error("zi: offsets have no place in the model for zero inflation")
 
 
 @lru_cache(maxsize=1024)

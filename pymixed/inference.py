@@ -12,7 +12,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ._common import Array, TermCovariance, VarianceDerivatives
+from ._common import Array, TermCovariance
+from ._engine import VarianceDerivatives
 from .design import RandomTerm
 
 # A direction of a term is singular when its standard deviation over sigma, in the root mean square of the data that
@@ -158,12 +159,51 @@ def varpar_covariance(hessian: Array, d_pwrss: Array, sigma: float, nu: int, fre
 
 def _positive_inverse(hessian: Array) -> Array:
     """Inverse on the eigenvectors with positive eigenvalues of the Hessian scaled to a unit diagonal."""
-    diagonal = hessian.diagonal()
-    scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    values, vectors = np.linalg.eigh(scale[:, None] * hessian * scale)
+    scale, values, vectors = _unit_diagonal(hessian)
     kept = values > FLAT_TOLERANCE
     half = scale[:, None] * vectors[:, kept] / np.sqrt(values[kept])
     return np.asarray(half @ half.T)
+
+
+def _unit_diagonal(hessian: Array) -> tuple[Array, Array, Array]:
+    """Scale, eigenvalues and eigenvectors of the Hessian scaled to a unit diagonal."""
+    diagonal = hessian.diagonal()
+    scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    return scale, *np.linalg.eigh(scale[:, None] * hessian * scale)
+
+
+def parameter_covariance(hessian: Array, wanted: NDArray[np.bool_], free: NDArray[np.bool_]) -> Array:
+    """Asymptotic covariance of some parameters of a criterion: their block of twice its inverse Hessian.
+
+    Parameters
+    ----------
+    hessian : (k, k) array
+        At the minimum, of minus twice the log-likelihood.
+    wanted : (k,) bool array
+        The parameters.
+    free : (k,) bool array
+        False for parameters held at their boundary.
+
+    Returns
+    -------
+    (wanted.sum(), wanted.sum()) array
+        Directions of the other parameters along which the model does not change take no part. Along such a direction
+        of the wanted ones, where a coefficient runs off, the variance is very large. NaN where the Hessian is not
+        finite.
+    """
+    if not np.isfinite(hessian).all():
+        return np.full((wanted.sum(), wanted.sum()), np.nan)
+    scale, values, vectors = _unit_diagonal(hessian[free][:, free])
+    if values.min(initial=np.inf) > FLAT_TOLERANCE:
+        half = (scale[:, None] * vectors)[wanted[free]] / np.sqrt(values)
+        return np.asarray(2.0 * half @ half.T)
+    others = free & ~wanted
+    coupling = hessian[np.ix_(wanted, others)]
+    precision = hessian[np.ix_(wanted, wanted)]
+    precision = precision - coupling @ _positive_inverse(hessian[np.ix_(others, others)]) @ coupling.T
+    scale, values, vectors = _unit_diagonal(precision)
+    half = scale[:, None] * vectors / np.sqrt(np.maximum(values, FLAT_TOLERANCE))
+    return np.asarray(2.0 * half @ half.T)
 
 
 def satterthwaite(contrasts: Array, derivatives: VarianceDerivatives, sigma: float, varpar: Array) -> Array:

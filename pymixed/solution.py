@@ -1,27 +1,28 @@
-"""The result of a linear mixed model: its numbers by name, and what follows from them on demand."""
+"""The results of linear and generalized linear mixed models: their numbers by name, and what follows on demand."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._common import Array, Convergence, Engine, LMMParams, Result, VarCompSummary, check_choice
+from ._common import Array, GLMMParams, LMMParams, check_choice
+from ._conditional import ConditionalResponse, Overdispersion, zero_probability
+from ._engine import LinearCriterion
+from ._family import Family
 from ._prediction import linear_predictor
-from ._tables import Summary, summarize
-from .design import MixedDesign
-from .errors import InputError, InputTypeError, PymixedWarning
-from .inference import SingularDirection, singular_directions
+from ._solution import MixedSolution, parameter_vector
+from ._tables import Summary, summarize_generalized, summarize_linear
+from .errors import BoundaryWarning, InputError, SeparationWarning
 
-if TYPE_CHECKING:
-    import pandas as pd
+_QUANTILES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])  # of the residuals in a summary
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LMMSolution:
+class LMMSolution(MixedSolution[LMMParams]):
     """A fitted linear mixed model.
 
     Returned by `pymixed.lmer` and `pymixed.lmm`. Coefficients come in the order of `coefficient_names`, random-effects
@@ -38,71 +39,12 @@ class LMMSolution:
     25.59
     """
 
-    _result: Result[LMMParams]
-    _design: MixedDesign
-    _engine: Engine
-
-    # ---- the estimates by name ---------------------------------------------------------------------------------------
-
-    @property
-    def params(self) -> LMMParams:
-        """The estimates as one frozen object."""
-        return self._result.params
-
-    @property
-    def info(self) -> Mapping[str, Any]:
-        """Facts of the run: method, optimiser, path of the factorisation."""
-        return self._result.info
-
-    @property
-    def timing(self) -> Mapping[str, float]:
-        """Seconds per section of the fit."""
-        return self._result.timing
-
-    @property
-    def backend_name(self) -> str:
-        """What did the computing."""
-        return self._result.backend_name
-
-    @property
-    def warnings(self) -> tuple[PymixedWarning, ...]:
-        """What the fit warned of; each has a `code`."""
-        return self._result.warnings
-
-    @property
-    def coefficients(self) -> Array:
-        """Fixed effects (p,)."""
-        return self.params.coefficients
-
-    @property
-    def coefficient_names(self) -> tuple[str, ...]:
-        """Columns of X that have a coefficient."""
-        return self.params.coefficient_names
-
-    @property
-    def se(self) -> Array:
-        """Standard errors of the fixed effects (p,)."""
-        return self.params.se
+    _engine: LinearCriterion
 
     @property
     def df_satterthwaite(self) -> Array:
         """Denominator degrees of freedom of the t tests (p,)."""
         return self.params.df_satterthwaite
-
-    @property
-    def t_values(self) -> Array:
-        """Fixed effects over their standard errors (p,)."""
-        return self.params.t_values
-
-    @property
-    def p_values(self) -> Array:
-        """Two-sided p-values of the t tests (p,)."""
-        return self.params.p_values
-
-    @property
-    def var_components(self) -> tuple[VarCompSummary, ...]:
-        """A summary per column of each random-effects term."""
-        return self.params.var_components
 
     @property
     def residual_variance(self) -> float:
@@ -115,163 +57,21 @@ class LMMSolution:
         return self.params.residual_std
 
     @property
-    def log_likelihood(self) -> float:
-        """Log-likelihood, the restricted one after REML."""
-        return self.params.log_likelihood
-
-    @property
     def reml(self) -> bool:
         """Whether the fit is by REML."""
         return self.params.reml
 
-    @property
-    def aic(self) -> float:
-        """Akaike's criterion."""
-        return self.params.aic
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's criterion."""
-        return self.params.bic
-
-    @property
-    def n_obs(self) -> int:
-        """Rows used, n."""
-        return self.params.n_obs
-
-    @property
-    def n_groups(self) -> Mapping[str, int]:
-        """Levels of each grouping factor."""
-        return self.params.n_groups
-
-    @property
-    def converged(self) -> bool:
-        """Whether the certificate `convergence` holds."""
-        return self.params.converged
-
-    @property
-    def convergence(self) -> Convergence:
-        """Certificate that theta is a minimum."""
-        return self.params.convergence
-
-    @property
-    def n_iter(self) -> int:
-        """Iterations of the optimiser."""
-        return self.params.n_iter
-
-    @property
-    def random_effects(self) -> Mapping[str, Array]:
-        """Conditional modes per grouping factor (levels, columns); `ranef` gives them names."""
-        return self.params.random_effects
-
-    @property
-    def theta(self) -> Array:
-        """Relative covariance parameters (m,)."""
-        return self.params.theta
-
-    @property
-    def theta_names(self) -> tuple[str, ...]:
-        """Group, row and column of the template: ``"Subject.Days.(Intercept)"``; ``"Subject.Days"`` on the diagonal."""
-        return self.params.theta_names
-
-    # ---- tables ------------------------------------------------------------------------------------------------------
-
-    def fixef(self) -> pd.Series[float]:
-        """Coefficients of the fixed effects as a Series indexed by `coefficient_names`."""
-        import pandas as pd
-
-        return pd.Series(self.coefficients, index=list(self.coefficient_names), name="fixef")
-
-    @overload
-    def ranef(self, condvar: Literal[False] = False) -> dict[str, pd.DataFrame]: ...
-    @overload
-    def ranef(self, condvar: Literal[True]) -> tuple[dict[str, pd.DataFrame], dict[str, Array]]: ...
-
-    def ranef(self, condvar: bool = False) -> (
-            dict[str, pd.DataFrame] | tuple[dict[str, pd.DataFrame], dict[str, Array]]):
-        """Conditional modes of the random effects.
-
-        Parameters
-        ----------
-        condvar : bool
-            Whether to give their conditional covariances, with the fixed effects held, as well.
-
-        Returns
-        -------
-        dict of str to DataFrame
-            Per grouping factor, levels x columns; several terms on one factor stand side by side.
-        dict of str to (levels, c, c) array
-            With `condvar`, second of a tuple: Var(b | y) of each level, in the order of that table.
-        """
-        import pandas as pd
-
-        design = self._design
-        modes = {
-            factor.name: pd.DataFrame(
-                self.random_effects[factor.name],
-                index=pd.Index(factor.levels, name=factor.name),
-                columns=[column for term in design.terms if term.factor == i for column in term.columns])
-            for i, factor in enumerate(design.factors)}
-        if not condvar:
-            return modes
-        covariances = self._engine.conditional_covariances(self.theta)
-        return modes, dict(zip(modes, (self.residual_variance * block for block in covariances), strict=True))
-
-    def coef(self) -> dict[str, pd.DataFrame]:
-        """Coefficients of each level: fixed effect plus conditional mode of the same name.
-
-        Returns
-        -------
-        dict of str to DataFrame
-            Per grouping factor, levels x columns. A random effect without a fixed one of its name stands alone.
-        """
-        import pandas as pd
-
-        fixed = dict(zip(self.coefficient_names, self.coefficients, strict=True))
-        return {
-            group: pd.DataFrame(
-                {name: fixed.get(name, 0.0) + modes.get(name, 0.0) for name in [*fixed, *modes.columns]},
-                index=modes.index)
-            for group, modes in self.ranef().items()}
-
-    def varcorr(self) -> pd.DataFrame:
-        """Variances and covariances of the random effects and the residual variance.
-
-        Returns
-        -------
-        DataFrame
-            Columns ``grp, var1, var2, vcov, sdcor``: per term its variances (`var2` empty; `sdcor` the standard
-            deviation), then its covariances (`sdcor` the correlation); last ``Residual``.
-        """
-        import pandas as pd
-
-        return pd.DataFrame(self._varcorr_rows(), columns=["grp", "var1", "var2", "vcov", "sdcor"])
+    def _conditional_covariances(self) -> tuple[Array, ...]:
+        relative = self._engine.conditional_covariances(self.theta)
+        return tuple(self.residual_variance * block for block in relative)
 
     def _varcorr_rows(self) -> Iterator[tuple[str, str | None, str | None, float, float]]:
-        for term in self.params.term_covariances:
-            group, columns, correlation = term.group, term.columns, term.correlation
-            for name, variance, std_dev in zip(columns, term.matrix.diagonal(), term.std_dev, strict=True):
-                yield group, name, None, variance, std_dev
-            if term.structure != "diag":
-                for i, j in zip(*np.triu_indices(len(columns), k=1), strict=True):
-                    yield group, columns[i], columns[j], term.matrix[i, j], correlation[i, j]
+        yield from super()._varcorr_rows()
         yield "Residual", None, None, self.residual_variance, self.residual_std
 
-    def vcov(self, kind: str = "model") -> Array:
-        """Covariance of the fixed effects (p, p).
-
-        Parameters
-        ----------
-        kind : str
-            ``"model"``: sigma² (X'V⁻¹X)⁻¹ at the estimates.
-        """
-        check_choice("kind", kind, ("model",))
-        return self.params.vcov
-
-    @cached_property
-    def singularity(self) -> tuple[SingularDirection, ...]:
-        """Directions of random-effects terms that have no variance; empty if the fit is not singular."""
-        return singular_directions(self._design.terms, self.theta, self._design.weights)
+    @property
+    def _row_weights(self) -> Array | None:
+        return self._design.weights
 
     # ---- the criterion as a function ---------------------------------------------------------------------------------
 
@@ -288,27 +88,15 @@ class LMMSolution:
         InputError, InputTypeError
             If theta has another length, is not finite, or not numeric.
         """
-        return self._engine.deviance(self._checked_theta(theta))
+        return self._engine.deviance(parameter_vector("theta", theta, self.theta_names))
 
     def gradient_at(self, theta: ArrayLike) -> Array:
         """Exact gradient of `deviance_at` (m,)."""
-        return self._engine.gradient(self._checked_theta(theta))
+        return self._engine.gradient(parameter_vector("theta", theta, self.theta_names))
 
     def hessian_at(self, theta: ArrayLike) -> Array:
         """Hessian of `deviance_at` (m, m)."""
-        return self._engine.hessian(self._checked_theta(theta))
-
-    def _checked_theta(self, theta: ArrayLike) -> Array:
-        try:
-            values = np.ascontiguousarray(theta, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise InputTypeError(f"theta: expected numbers, got {theta!r}") from None
-        if values.shape != self.theta.shape:
-            raise InputError(f"theta: expected {self.theta.size} values ({', '.join(self.theta_names)}), "
-                             f"got an array of shape {values.shape}")
-        if not np.isfinite(values).all():
-            raise InputError(f"theta: expected finite values, got {values}")
-        return values
+        return self._engine.hessian(parameter_vector("theta", theta, self.theta_names))
 
     # ---- rows --------------------------------------------------------------------------------------------------------
 
@@ -316,11 +104,6 @@ class LMMSolution:
     def fitted_values(self) -> Array:
         """Conditional means, offset + Xβ + Zb (n,)."""
         return self.predict()
-
-    @cached_property
-    def residuals(self) -> Array:
-        """Response minus `fitted_values` (n,)."""
-        return self._design.y - self.fitted_values
 
     def resid(self, kind: str = "response") -> Array:
         """Residuals (n,).
@@ -362,7 +145,7 @@ class LMMSolution:
             If a choice is unknown, a column is missing, or a level is unseen with ``new_levels="error"``.
         """
         check_choice("type", type, ("link", "response"))
-        return linear_predictor(self._design, self.params, newdata, re, new_levels, offset)
+        return linear_predictor(self._design, self.params, newdata, re, new_levels, offset)[0]
 
     # ---- in print ----------------------------------------------------------------------------------------------------
 
@@ -375,15 +158,241 @@ class LMMSolution:
             Criterion, quantiles of the scaled residuals, random effects, fixed effects with t tests, their
             correlations, and notes on anything unusual.
         """
-        quantiles = np.quantile(self.resid("pearson") / self.residual_std, [0.0, 0.25, 0.5, 0.75, 1.0])
-        design = self._design
-        return summarize(self.params, design.formula, quantiles, self.singularity, design.n_rows_given - design.n)
+        quantiles = np.quantile(self.resid("pearson") / self.residual_std, _QUANTILES)
+        return summarize_linear(self.params, self._design.formula, quantiles, self.singularity, self._rows_dropped)
 
     def __repr__(self) -> str:
-        method = "REML" if self.reml else "ML"
-        groups = ", ".join(f"{group}: {n_levels}" for group, n_levels in self.n_groups.items())
-        return (f"<LMMSolution {self._design.formula or self._design.response_name} by {method}, {self.n_obs} rows, "
-                f"{groups}; log-likelihood {self.log_likelihood:.1f}{'' if self.converged else ', not converged'}>")
+        return self._described("REML" if self.reml else "ML")
 
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GLMMSolution(MixedSolution[GLMMParams]):
+    """A fitted generalized linear mixed model.
+
+    Returned by `pymixed.glmer` and `pymixed.glmm`. Coefficients come in the order of `coefficient_names`,
+    random-effects terms and theta in the order of the formula; tables are pandas objects, arrays NumPy's. With n rows,
+    p coefficients, m variance parameters and k further ones (of the family and of the zero inflation), arrays have the
+    shapes given in brackets.
+
+    Examples
+    --------
+    >>> import pymixed as pm
+    >>> fit = pm.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", pm.datasets.load("cbpp"))
+    >>> fit.fixef().round(3).tolist()
+    [-1.399, -0.992, -1.129, -1.58]
+    >>> round(fit.log_likelihood, 3)
+    -92.026
+    """
+
+    _family: Family
+
+    @property
+    def family_name(self) -> str:
+        """Name of the conditional distribution."""
+        return self.params.family_name
+
+    @property
+    def link_name(self) -> str:
+        """Name of the link, as R spells it."""
+        return self.params.link_name
+
+    @property
+    def z_values(self) -> Array:
+        """Fixed effects over their standard errors (p,), under the name of their test; `t_values` are the same."""
+        return self.params.t_values
+
+    @property
+    def dispersion(self) -> float:
+        """The family's parameter of spread in natural units; 1 where there is none.
+
+        The shape (size) of NB2, the dispersion of NB1, Gamma, inverse Gaussian, Gaussian and Tweedie, the squared scale
+        of t, the precision of beta.
+        """
+        return self.params.dispersion
+
+    @property
+    def family_parameters(self) -> Mapping[str, float]:
+        """The family's own parameters in natural units, those that were fixed among them."""
+        return self.params.family_parameters
+
+    @property
+    def zi_coefficients(self) -> Array:
+        """Fixed effects of the logit of the probability of a structural zero (r,); r is 0 without zero inflation."""
+        return self.params.zi_coefficients
+
+    @property
+    def zi_names(self) -> tuple[str, ...]:
+        """Columns of `zi_coefficients`."""
+        return self.params.zi_names
+
+    @property
+    def zi_se(self) -> Array:
+        """Standard errors of `zi_coefficients` (r,)."""
+        return np.sqrt(self.params.zi_vcov.diagonal())
+
+    def _conditional_covariances(self) -> tuple[Array, ...]:
+        return self._engine.conditional_covariances(self._parameters(self.theta, None, None)[0])
+
+    # ---- the criterion as a function ---------------------------------------------------------------------------------
+
+    def deviance_at(self, theta: ArrayLike, beta: ArrayLike | None = None, extra: ArrayLike | None = None) -> float:
+        """Minus twice the approximated log-likelihood at other parameters; those not given stay at the estimates.
+
+        Parameters
+        ----------
+        theta : (m,) array_like
+            In the order of `theta_names`.
+        beta : (p,) array_like, optional
+            In the order of `coefficient_names`. A fit with ``n_agq=0`` has none: its coefficients follow from theta.
+        extra : (k,) array_like, optional
+            In the order of `params.extra_names`: the family's parameters on their unconstrained scale, then
+            `zi_coefficients`.
+
+        Returns
+        -------
+        float
+            Infinity where no conditional modes can be found.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            If an argument has another length, is not finite, or not numeric.
+        """
+        return self._engine.deviance(self._parameters(theta, beta, extra)[0])
+
+    def gradient_at(self, theta: ArrayLike, beta: ArrayLike | None = None, extra: ArrayLike | None = None) -> Array:
+        """Exact gradient of `deviance_at` in the parameters given: (m,) of theta alone, (m + p,) with beta, ..."""
+        parameters, given = self._parameters(theta, beta, extra)
+        return np.asarray(self._engine.gradient(parameters)[given])
+
+    def hessian_at(self, theta: ArrayLike, beta: ArrayLike | None = None, extra: ArrayLike | None = None) -> Array:
+        """Hessian of `deviance_at` in the parameters given."""
+        parameters, given = self._parameters(theta, beta, extra)
+        return np.asarray(self._engine.hessian(parameters)[np.ix_(given, given)])
+
+    def _parameters(self, theta: ArrayLike, beta: ArrayLike | None, extra: ArrayLike | None) -> tuple[Array, Any]:
+        """All parameters of the criterion, and which of them were given."""
+        params = self.params
+        parts = [("theta", theta, params.theta, params.theta_names),
+                 ("beta", beta, params.coefficients, params.coefficient_names),
+                 ("extra", extra, params.extra, params.extra_names)]
+        if params.n_agq == 0:
+            if beta is not None:
+                raise InputError("beta: expected None after a fit with n_agq=0, whose coefficients follow from theta")
+            del parts[1]
+        values = [estimate if given is None else parameter_vector(argument, given, names)
+                  for argument, given, estimate, names in parts]
+        is_given = [np.full(estimate.size, given is not None) for _, given, estimate, _ in parts]
+        return np.concatenate(values), np.flatnonzero(np.concatenate(is_given))
+
+    # ---- rows --------------------------------------------------------------------------------------------------------
+
+    @property
+    def linear_predictor(self) -> Array:
+        """Offset + Xβ + Zb (n,)."""
+        return self.params.linear_predictor
+
+    @cached_property
+    def _conditional(self) -> ConditionalResponse:
+        design = self._design
+        return ConditionalResponse(self._family, self.family_parameters, design.y, design.weights,
+                                   self.linear_predictor, self._zero_probability(design.zero_inflation))
+
+    def _zero_probability(self, matrix: Array | None) -> Array | None:
+        return None if matrix is None else zero_probability(matrix @ self.zi_coefficients)
+
+    @property
+    def fitted_values(self) -> Array:
+        """Means of the response given the random effects (n,), of binomial counts those of the proportion."""
+        return self._conditional.mean
+
+    @property
+    def deviance(self) -> float:
+        """Sum of the squared deviance residuals, NaN where there are none: zero inflation, a custom family.
+
+        This is lme4's ``deviance``, not minus twice the log-likelihood.
+        """
+        try:
+            return self._conditional.deviance
+        except InputError:
+            return float("nan")
+
+    @cached_property
+    def overdispersion(self) -> Overdispersion:
+        """Squared Pearson residuals, over the dispersion where the family has one, against their expectation."""
+        return self._conditional.overdispersion(self.n_obs - self.params.n_parameters)
+
+    def resid(self, kind: str = "response", seed: int | None = None) -> Array:
+        """Residuals (n,), as R defines them.
+
+        Parameters
+        ----------
+        kind : str
+            ``"response"``: y - mu. ``"pearson"``: that times sqrt(weight / V(mu)). ``"deviance"``: the root of the
+            row's part of `deviance` with the sign of y - mu. ``"working"``: (y - mu) / (dmu / deta). ``"quantile"``:
+            the normal quantile of the distribution function at y, at a random place of its jump for a discrete
+            response; standard normal where the model is right.
+        seed : int, optional
+            Of the random places of ``"quantile"``.
+
+        Raises
+        ------
+        InputError
+            If the kind is unknown, or the model has no such residuals.
+
+        References
+        ----------
+        Dunn & Smyth (1996), Randomized quantile residuals, J. Comput. Graph. Stat. 5(3).
+        """
+        return self._conditional.residuals(kind, seed)
+
+    def predict(self, newdata: Any = None, re: str | Iterable[str] = "all", new_levels: str = "error",
+                type: str = "link", offset: ArrayLike | None = None) -> Array:  # noqa: A002  R's name
+        """Predicted linear predictors or means.
+
+        Parameters
+        ----------
+        newdata, re, new_levels, offset
+            As for `LMMSolution.predict`.
+        type : str
+            ``"link"``: the linear predictor; ``"response"``: the mean of the response, zero inflation included.
+
+        Returns
+        -------
+        (rows,) array
+
+        Raises
+        ------
+        InputError
+            If a choice is unknown, a column is missing, or a level is unseen with ``new_levels="error"``.
+        """
+        check_choice("type", type, ("link", "response"))
+        eta, rows = linear_predictor(self._design, self.params, newdata, re, new_levels, offset)
+        if type == "link":
+            return eta
+        pi = self._zero_probability(rows.zero_inflation)
+        mu = self._family.mean(eta)
+        return mu if pi is None else (1.0 - pi) * mu
+
+    # ---- in print ----------------------------------------------------------------------------------------------------
+
+    def summary(self) -> Summary:
+        """Lay the fit out as lme4 does: `print` it, or let a notebook show it.
+
+        Returns
+        -------
+        Summary
+            Criteria, quantiles of the scaled Pearson residuals, random effects, fixed effects with z tests, zero
+            inflation, the family's parameters, correlations, and notes on anything unusual.
+        """
+        try:
+            quantiles = np.quantile(self._conditional.scaled_residuals, _QUANTILES)
+        except InputError:  # a custom family without a variance
+            quantiles = None
+        findings = [str(warning) for warning in self.warnings
+                    if isinstance(warning, (BoundaryWarning, SeparationWarning))]
+        return summarize_generalized(self.params, self._design.formula, quantiles, self.singularity,
+                                     self._rows_dropped, findings)
+
+    def __repr__(self) -> str:
+        return self._described(f"{self.family_name} ({self.link_name}), {self.info['method']}")

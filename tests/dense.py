@@ -88,6 +88,20 @@ def independent_columns(X: Array) -> Array:
     return np.array(kept, int)
 
 
+def parameter_directions(terms: Sequence[DenseTerm], dtype: Any) -> list[Array]:
+    """dLambda/dtheta_i, (q, q), constant because Lambda is linear in theta."""
+    sizes = [term.n_levels * term.columns.shape[1] for term in terms]
+    directions, start = [], 0
+    for term, q in zip(terms, sizes, strict=True):
+        first = np.arange(start, start + q, term.columns.shape[1])
+        for row, column in term.template_entries:
+            direction = np.zeros((sum(sizes),) * 2, dtype)
+            direction[first + row, first + column] = 1
+            directions.append(direction)
+        start += q
+    return directions
+
+
 class DenseLMM:
     """A model, all matrices formed; `at(theta)` evaluates it. X must have full column rank."""
 
@@ -104,19 +118,7 @@ class DenseLMM:
         self.Z = np.hstack([term.Z for term in terms]).astype(dtype)
         self.nu = len(self.y) - self.X.shape[1] * reml
         self.n_random = [term.n_levels * term.columns.shape[1] for term in self.terms]
-        self.dLambda = list(self._parameter_directions(dtype))
-
-    def _parameter_directions(self, dtype: Any) -> Any:
-        """dLambda/dtheta_i, (q, q), constant because Lambda is linear in theta."""
-        start = 0
-        for term, q in zip(self.terms, self.n_random, strict=True):
-            c = term.columns.shape[1]
-            for row, column in term.template_entries:
-                direction = np.zeros((self.Z.shape[1],) * 2, dtype)
-                first = np.arange(start, start + q, c)
-                direction[first + row, first + column] = 1
-                yield direction
-            start += q
+        self.dLambda = parameter_directions(self.terms, dtype)
 
     @property
     def n_theta(self) -> int:

@@ -9,7 +9,8 @@ from models import dense_of_design
 from numpy.typing import ArrayLike, NDArray
 
 from pymixed import inference
-from pymixed._common import Convergence, LMMParams, Result, VarianceDerivatives
+from pymixed._common import Convergence, LMMParams, Result
+from pymixed._engine import VarianceDerivatives
 from pymixed.solution import LMMSolution
 
 Array = NDArray[Any]
@@ -18,7 +19,7 @@ PROVEN = Convergence(True, 0.0, 1.0, 0.0, (), "the gradient vanishes and the Hes
 
 @dataclass(frozen=True, eq=False)
 class DenseEngine:
-    """The `Engine` of a fit: `factor_modes` are the positions in b, (levels, c) per grouping factor."""
+    """The `LinearCriterion` of a fit: `factor_modes` are the positions in b, (levels, c) per grouping factor."""
 
     model: DenseLMM
     factor_modes: tuple[Array, ...]

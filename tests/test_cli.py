@@ -78,6 +78,40 @@ def test_weights_offset_and_optimizer_reach_the_fit(sleepstudy, tmp_path, capsys
     assert json.loads(capsys.readouterr().out)["log_likelihood"] == pytest.approx(expected.log_likelihood, rel=1e-10)
 
 
+TICKS = ["TICKS ~ YEAR + (1 | BROOD)", "--data", "grouseticks"]
+
+
+def test_a_generalized_model(capsys):
+    assert run(*TICKS, "--family", "negative_binomial") == 0
+    expected = pm.glmer(TICKS[0], pm.datasets.load("grouseticks"), family="negative_binomial")
+    assert capsys.readouterr() == (f"{expected.summary()}\n", "")
+
+
+def test_json_of_a_generalized_model(capsys):
+    data = pm.datasets.load("grouseticks")
+    assert run(*TICKS, "--family", "poisson", "--zi", "~ YEAR", "--json") == 0
+    content = json.loads(capsys.readouterr().out)
+    expected = pm.glmer(TICKS[0], data, family="poisson", zi="~ YEAR")
+    assert content["coefficients"][1] == {
+        "name": "YEAR[T.96]",
+        "estimate": expected.coefficients[1],
+        "se": expected.se[1],
+        "z": expected.z_values[1],
+        "p": expected.p_values[1],
+    }
+    assert [row["name"] for row in content["zero_inflation"]] == list(expected.zi_names)
+    assert content["deviance"] is None
+    assert (content["method"], content["family"], content["link"]) == ("Laplace", "poisson", "log")
+
+
+def test_quadrature_profiled_and_family_parameters(capsys):
+    for nodes, method in ((0, "PIRLS"), (7, "adaptive quadrature with 7 nodes")):
+        assert run(*TICKS, "--family", "nbinom2", "--n-agq", str(nodes), "--json") == 0
+        content = json.loads(capsys.readouterr().out)
+        assert content["method"] == method
+        assert content["family_parameters"]["shape"] > 0
+
+
 def test_warnings_go_to_standard_error(capsys):
     assert run("Yield ~ 1 + (1 | Batch)", "--data", "dyestuff2") == 0
     printed = capsys.readouterr()
@@ -101,6 +135,10 @@ def test_a_fit_that_does_not_converge_has_its_own_exit_code(monkeypatch, capsys)
         ([FORMULA, "--data", "sleep"], "--data: expected a file or one of cake, .*; got 'sleep'"),
         ([FORMULA, "--data", "sleepstudy", "--weights", "w"], "'w'"),
         ([FORMULA, "--data", "sleepstudy", "--optimizer", "bobyqa"], "optimizer"),
+        ([*TICKS, "--family", "quasipoisson"], "family: expected one of 'binomial', .* got 'quasipoisson'"),
+        ([*TICKS, "--family", "binomial"], "response 'TICKS': expected numbers from 0 to 1"),
+        ([*TICKS, "--family", "poisson", "--n-agq", "-1"], "n_agq: expected an integer of at least 0, got -1"),
+        ([*TICKS, "--family", "poisson", "--zi", "YEAR"], "zi: expected '~' and the fixed effects"),
     ],
 )
 def test_bad_input(arguments, message, capsys):
@@ -118,7 +156,20 @@ def test_file_that_cannot_be_read(name, tmp_path, capsys):
     assert f"cannot read '{tmp_path / name}'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["fit"], ["fit", FORMULA], ["fit", FORMULA, "--data"], ["plot"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["fit"],
+        ["fit", FORMULA],
+        ["fit", FORMULA, "--data"],
+        ["plot"],
+        ["fit", FORMULA, "--data", "sleepstudy", "--zi", "~ 1"],
+        ["fit", FORMULA, "--data", "sleepstudy", "--n-agq", "1"],
+        ["fit", *TICKS, "--family", "poisson", "--n-agq", "many"],
+        ["fit", *TICKS, "--family", "poisson", "--ml"],
+    ],
+)
 def test_wrong_usage(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pymixed as pm
-from pymixed import errors, solvers
+from pymixed import _fitting, errors, solvers
 from pymixed.errors import FormulaError, InputError, InputTypeError, MemoryLimitError, PymixedError, PymixedWarning
 
 N = 24
@@ -175,7 +175,7 @@ def test_a_small_residual_variance_is_no_exact_fit():
 
 
 def test_a_model_that_does_not_fit_into_memory(monkeypatch):
-    monkeypatch.setattr(solvers, "available_memory", lambda: 2e8)
+    monkeypatch.setattr(_fitting, "available_memory", lambda: 2e8)
     n = 20_000
     data = {"y": RNG.normal(size=n), "a": np.arange(n) // 2, "b": RNG.permutation(n) // 2}
     need = re.compile(r"needs ([\d.]+) GB, the limit is 0\.20 GB of memory; use fewer levels")

@@ -12,37 +12,50 @@ ROOT = Path(__file__).parents[1]
 PYTHON_LAYERS = [
     {"errors"},
     {"_common", "_categorical"},
+    {"_engine"},
     {"_adapters"},
     {"_frames"},
-    {"formula", "_parts"},
+    {"_links", "_distributions"},
+    {"_family"},
+    {"_custom"},
+    {"families"},
+    {"formula", "_parts", "_responses"},
     {"_model_matrix"},
     {"_from_arrays", "_from_formula"},
     {"design"},
     {"inference"},
-    {"_tables", "_prediction"},
-    {"solution", "_convergence", "_memory"},
+    {"_tables", "_prediction", "_conditional"},
+    {"_solution"},
+    {"solution", "_convergence", "_diagnosis", "_memory"},
+    {"_fitting"},
+    {"_linear", "_generalized"},
     {"solvers"},
     {"datasets"},
     {"__init__"},
     {"cli"},
     {"__main__"},
 ]
-CORE_USERS = {"solvers", "__init__"}  # who may import the compiled core
+CORE_USERS = {"_fitting", "_linear", "_generalized", "__init__"}  # who may import the compiled core
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
 # line work together and may include one another.
 CPP_LAYERS = [
     {"version"},
-    {"types", "status", "small_matrix"},
+    {"types", "status", "small_matrix", "special_functions"},
     {"random_effects"},
-    {"crossproducts", "couplings", "basis"},
-    {"dense_kernels", "sparse_cholesky"},
+    {"canonical_kernels", "links"},
+    {"family", "families", "families_binomial", "families_counts", "families_continuous", "tweedie", "zero_inflation"},
+    {"crossproducts", "couplings", "basis", "row_packer"},
+    {"dense_kernels", "sparse_cholesky", "gauss_hermite"},
     {"problem", "leading", "tail", "schur"},
-    {"pls"},
+    {"pls", "template_parameters", "sorted_rows"},
+    {"penalized_factor"},
     {"scores"},
     {"deviance", "estimates"},
     {"optimizer"},
-    {"fit", "minque"},
+    {"template_objective"},
+    {"generalized_problem", "pirls", "quadrature", "generalized_rows", "generalized_deviance", "generalized_curvature",
+     "generalized_estimates", "fit", "minque"},
 ]
 
 

@@ -3,6 +3,7 @@
 After a deliberate change of the layout, write the stored texts anew: ``python tests/test_tables.py``.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -13,9 +14,11 @@ import pytest
 import reference_cases
 from dense_solution import PROVEN, solution_at
 
+import pymixed as pm
 from pymixed._tables import Table, abbreviate, format_together
 from pymixed.design import MixedDesign
-from pymixed.solution import LMMSolution
+from pymixed.errors import BoundaryWarning
+from pymixed.solution import GLMMSolution, LMMSolution
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -58,9 +61,32 @@ def without_formula() -> LMMSolution:
     return replace(fit, _result=replace(fit._result, params=params))
 
 
-SUMMARIES: dict[str, Callable[[], LMMSolution]] = {
+def binomial() -> GLMMSolution:
+    case = reference_cases.load("cbpp_laplace")
+    return pm.glmer(case.formula, case.frame)
+
+
+def quadrature_from_arrays() -> GLMMSolution:
+    frame = reference_cases.load("grouseticks_nested").frame
+    return pm.glmm(frame["TICKS"], np.ones((len(frame), 1)), {"BROOD": frame["BROOD"]}, family="poisson", n_agq=9)
+
+
+def inflated() -> GLMMSolution:
+    """A family with a parameter, zero inflation that goes away, and the note that says so."""
+    frame = reference_cases.load("grouseticks_nested").frame
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BoundaryWarning)
+        fit = pm.glmer("TICKS ~ YEAR + (1 | BROOD)", frame, family="nbinom2", zi="~ 1")
+    # where the iteration stops on its way to infinity is no property of the model
+    text = "boundary: the probability of a structural zero goes to 0"
+    params = replace(fit.params, zi_coefficients=np.array([-25.0]), zi_vcov=np.array([[1e8]]))
+    return replace(fit, _result=replace(fit._result, params=params, warnings=(BoundaryWarning(text),)))
+
+
+SUMMARIES: dict[str, Callable[[], LMMSolution | GLMMSolution]] = {
     "reml": sleepstudy, "ml": lambda: sleepstudy(reml=False), "crossed": crossed, "three_slopes": many_correlations,
-    "notes": with_notes, "arrays": without_formula}
+    "notes": with_notes, "arrays": without_formula, "binomial": binomial, "quadrature": quadrature_from_arrays,
+    "inflated": inflated}
 
 
 @pytest.mark.parametrize("name", SUMMARIES)

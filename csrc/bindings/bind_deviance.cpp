@@ -71,7 +71,7 @@ void bind_deviance(py::module_& module) {
         .def_readonly("expected_gain", &FitResult::expected_gain)
         .def_readonly("n_evaluations", &FitResult::n_evaluations)
         .def_readonly("n_gradients", &FitResult::n_gradients)
-        .def_readonly("n_hessians", &FitResult::n_hessians);
+        .def_readonly("n_differences", &FitResult::n_differences);
 
     py::class_<SharedDeviance>(module, "Deviance")
         .def(py::init<std::shared_ptr<Problem>, bool, int>(), py::arg("problem"), py::arg("reml"), py::arg("n_threads"))

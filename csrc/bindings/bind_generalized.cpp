@@ -170,10 +170,12 @@ void bind_generalized(py::module_& module) {
             py::arg("psi"), py::arg("internal") = false, "Criterion, gradient and approximate Hessian at psi.")
         .def(
             "hessian",
-            [](SharedGeneralizedDeviance& self, const Vector& psi) {
-                return self.run([&](GeneralizedDeviance& d) { return d.hessian(psi, Coordinates::User); });
+            [](SharedGeneralizedDeviance& self, const Vector& psi, bool internal) {
+                return self.run([&](GeneralizedDeviance& deviance) {
+                    return deviance.hessian(psi, internal ? Coordinates::Internal : Coordinates::User);
+                });
             },
-            py::arg("psi"))
+            py::arg("psi"), py::arg("internal") = false)
         .def(
             "conditional_covariances",
             [](SharedGeneralizedDeviance& self, const Vector& psi) {

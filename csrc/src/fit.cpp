@@ -65,7 +65,6 @@ FitResult result_of(const NewtonResult& newton, Vector user) {
     result.expected_gain = newton.expected_gain;
     result.n_evaluations = newton.n_evaluations;
     result.n_gradients = newton.n_gradients;
-    result.n_hessians = newton.n_hessians;
     return result;
 }
 
@@ -87,10 +86,13 @@ FitResult fit(GeneralizedDeviance& deviance, const FitOptions& options) {
         result.status = Status::ModesNotFound;
         return result;
     }
+    const Index before = deviance.n_evaluations();
     NewtonResult newton = minimise(deviance, start, options.newton);
     if (newton.status == Status::NotPositiveDefinite)
         newton.status = Status::ModesNotFound;
-    return result_of(newton, deviance.to_user(newton.x));
+    FitResult result = result_of(newton, deviance.to_user(newton.x));
+    result.n_differences = deviance.n_evaluations() - before - newton.n_evaluations;
+    return result;
 }
 
 }  // namespace pymixed

@@ -116,6 +116,7 @@ bool GeneralizedDeviance::factor_criterion() {
 }
 
 double GeneralizedDeviance::evaluate(const Vector& psi, Coordinates coordinates) {
+    ++n_evaluations_;
     value_ = std::numeric_limits<double>::infinity();
     if (!load(psi, coordinates) || !pirls_->solve(parameters_->T()) || !factor_criterion())
         return value_;
@@ -176,13 +177,16 @@ void GeneralizedDeviance::differentiate(bool with_curvature) {
     data.add_Ztr(rows_->e.data(), t.data());
     for (std::size_t f = 0; f < H_.size(); ++f) {
         const Index c = T[f].rows();
-        Matrix st = Matrix::Zero(c, c);  // sum of s_g (t_g - s_g)'
-        for (const Index start : data.first_effect[f])
-            st.noalias() += score.segment(start, c).lazyProduct(
-                (t.segment(start, c) - score.segment(start, c)).transpose());
-        st = (0.5 * (st + st.transpose())).eval();
-        H_[f] += st;
-        TH_[f].noalias() += T[f].transpose() * st;
+        // sums of s_g r_g' with r = t - s, and of (T's_g) r_g' + (T'r_g) s_g': T first, where T is zero s may be huge
+        Matrix sr = Matrix::Zero(c, c), Tsr = Matrix::Zero(c, c);
+        for (const Index start : data.first_effect[f]) {
+            const Vector s_g = score.segment(start, c), r_g = t.segment(start, c) - s_g;
+            sr.noalias() += s_g * r_g.transpose();
+            Tsr.noalias() += (T[f].transpose() * s_g) * r_g.transpose();
+            Tsr.noalias() += (T[f].transpose() * r_g) * s_g.transpose();
+        }
+        H_[f] += 0.5 * (sr + sr.transpose());
+        TH_[f] += 0.5 * Tsr;
     }
 
     for (Index i = 0; i < m; ++i)

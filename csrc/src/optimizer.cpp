@@ -81,10 +81,8 @@ NewtonResult minimise_newton(Objective& objective, const Vector& start, const Ne
         constexpr Index patience = 9, interval = 4;  // gradients before the first exact Hessian, and between two
         if (result.n_gradients >= patience && (result.n_gradients - patience) % interval == 0) {
             Matrix exact(m, m);
-            if (objective.exact_hessian(result.x, exact)) {
+            if (objective.exact_hessian(result.x, exact))
                 secant.set(exact - curvature);
-                ++result.n_hessians;
-            }
         }
         last_x = result.x;
         last_gradient = gradient;

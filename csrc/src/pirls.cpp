@@ -170,7 +170,9 @@ bool Pirls::solve(const Templates& T) {
         u.setZero();
         penalized_deviance_ = evaluate(T);
     }
-    return std::isfinite(penalized_deviance_) && iterate(T);
+    if (!std::isfinite(penalized_deviance_))
+        return profile_beta_ && solve_from(problem_.initial_predictor(), T);
+    return iterate(T);
 }
 
 bool Pirls::solve_from(const Vector& eta, const Templates& T) {

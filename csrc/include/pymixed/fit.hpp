@@ -20,7 +20,8 @@ struct FitResult {
     Vector internal;  ///< internal coordinates
     double objective = 0.0;
     double expected_gain = 0.0;
-    Index n_evaluations = 0, n_gradients = 0, n_hessians = 0;
+    Index n_evaluations = 0, n_gradients = 0;
+    Index n_differences = 0;  ///< evaluations that went into differences of the gradient, not counted above
 };
 
 FitResult fit(Deviance& deviance, const FitOptions& options);

@@ -76,7 +76,8 @@ class GeneralizedDeviance {
 
     const GeneralizedProblem& problem() const { return problem_; }
     bool profiled() const { return profiled_; }
-    Index n_pirls() const;
+    Index n_pirls() const;                             ///< iterations of PIRLS so far
+    Index n_evaluations() const { return n_evaluations_; }  ///< of the criterion so far, those for differences too
 
     // Quantities of the last evaluate(), in the host's units.
     Vector beta() const;
@@ -110,6 +111,7 @@ class GeneralizedDeviance {
     Vector psi_, gradient_;
     Matrix information_matrix_, curvature_;
     double value_ = 0.0, log_determinant_ = 0.0;
+    Index n_evaluations_ = 0;
     Coordinates coordinates_ = Coordinates::Internal;
 
     // modes at the last point that was differentiated and their derivatives in psi: where the next search starts

@@ -49,7 +49,6 @@ struct NewtonResult {
     double expected_gain = 0.0;  ///< g'H^-1g / 2 at x
     Index n_evaluations = 0;     ///< of the criterion, those of rejected steps included
     Index n_gradients = 0;
-    Index n_hessians = 0;        ///< exact ones, whose evaluations are not counted above
 };
 
 /// H^-1 b with the absolute eigenvalues of H.

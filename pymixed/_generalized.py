@@ -1,0 +1,210 @@
+"""The fit of a generalized linear mixed model: its criterion evaluated by the core, and its estimates."""
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from ._common import Array, GLMMParams, Result, check_choice
+from ._convergence import LEAST_CURVATURE, certificate, free_parameters
+from ._custom import Custom
+from ._diagnosis import boundary_findings, separation_findings
+from ._distributions import NegativeBinomial, StudentT, Tweedie
+from ._family import Family
+from ._fitting import (
+    FitOptions,
+    Timer,
+    check_number,
+    common_findings,
+    make_problem,
+    minimize_with_scipy,
+    shared_estimates,
+    shared_facts,
+    structure,
+)
+from .design import MixedDesign
+from .errors import InputError
+from .inference import parameter_covariance, singular_directions, term_covariances, theta_names
+from .solution import GLMMSolution
+
+CURVATURES = ("observed", "expected")
+STANDARD_ERRORS = ("hessian", "rx")
+QUADRATURE_COLUMNS = 3  # dimensions of a tensor grid that are still affordable
+
+
+@dataclass(frozen=True)
+class GeneralizedOptions(FitOptions):
+    """What `pymixed.glmm` says of the fit itself."""
+
+    n_agq: int
+    curvature: str
+    se: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("curvature", self.curvature, CURVATURES)
+        check_choice("se", self.se, STANDARD_ERRORS)
+        check_number("n_agq", self.n_agq, Integral, 0)
+
+    def check(self, design: MixedDesign) -> None:
+        """Refuse quadrature for models that it does not suit."""
+        n_columns = sum(len(term.columns) for term in design.terms)
+        if self.n_agq > 1 and (len(design.factors) > 1 or n_columns > QUADRATURE_COLUMNS):
+            factors = ", ".join(factor.name for factor in design.factors)
+            raise InputError(f"n_agq: expected 0 or 1, got {self.n_agq}; quadrature needs one grouping factor with at "
+                             f"most {QUADRATURE_COLUMNS} random-effects columns, here there are {n_columns} on "
+                             f"{factors}")
+
+
+class GeneralizedEngine:
+    """The criterion of one model, evaluated by the core; see `pymixed._engine.Criterion`.
+
+    Pickles as the design and the family and builds the core's part anew where it is loaded.
+
+    Parameters
+    ----------
+    design : MixedDesign
+    family : Family
+    options : GeneralizedOptions
+    """
+
+    def __init__(self, design: MixedDesign, family: Family, options: GeneralizedOptions) -> None:
+        self._arguments = (design, family, options)
+        core_family = _core_family(family)
+        if design.zero_inflation is not None:
+            core_family = _core.zero_inflated(core_family)
+        self.problem = make_problem(lambda limit: _core.GeneralizedProblem(
+            design.y, design.X, *structure(design), design.weights, design.offset, core_family, design.zero_inflation,
+            options.method, limit), design)
+        self.core = _core.GeneralizedDeviance(
+            self.problem, int(options.n_agq), options.curvature, options.n_threads or 1)
+
+    @classmethod
+    def started(cls, design: MixedDesign, family: Family, options: GeneralizedOptions) -> GeneralizedEngine:
+        """An engine that knows near which modes to look for others, as it does after a fit."""
+        engine = cls(design, family, options)
+        engine.core.start()
+        return engine
+
+    def __reduce__(self) -> tuple[
+            Callable[..., GeneralizedEngine], tuple[MixedDesign, Family, GeneralizedOptions]]:
+        return GeneralizedEngine.started, self._arguments
+
+    def deviance(self, parameters: Array) -> float:
+        """Minus twice the approximated log-likelihood; infinite where no conditional modes are found."""
+        return self.core.evaluate(parameters)
+
+    def gradient(self, parameters: Array) -> Array:
+        """Gradient of the criterion."""
+        return self.core.differentiate(parameters)[1]
+
+    def hessian(self, parameters: Array) -> Array:
+        """Hessian of the criterion."""
+        return self.core.hessian(parameters)
+
+    def internal_derivatives(self, x: Array) -> tuple[Array, Array]:
+        """Gradient and Hessian in the core's coordinates, whose columns are centred and scaled.
+
+        There, columns of X that are all but collinear in the user's units do not blur the differences.
+        """
+        return self.core.differentiate(x, internal=True)[1], self.core.hessian(x, internal=True)
+
+    def covariance(self, hessian: Array, free: NDArray[np.bool_], part: slice) -> Array:
+        """Asymptotic covariance of a part of the parameters that the two coordinates share up to a linear map.
+
+        `hessian` and `free` are of the core's coordinates; the part is the coefficients or those of the zero inflation.
+        """
+        units = np.eye(len(free))[part]
+        if len(units) == 0:
+            return np.empty((0, 0))
+        to_internal = np.column_stack([self.core.to_internal(unit)[part] for unit in units])
+        wanted = np.zeros(len(free), np.bool_)
+        wanted[part] = True
+        internal = parameter_covariance(hessian, wanted, free)
+        return np.asarray(np.linalg.solve(to_internal, np.linalg.solve(to_internal, internal).T))
+
+    def conditional_covariances(self, parameters: Array) -> tuple[Array, ...]:
+        """Var(b | y) per grouping factor, (levels, c, c)."""
+        return self.core.conditional_covariances(parameters)
+
+
+def _core_family(family: Family) -> _core.Family:
+    if isinstance(family, Custom):
+        return _core.custom_family(family.functions, False)
+    distribution, shape, power = family.distribution, None, None
+    if isinstance(distribution, NegativeBinomial):
+        shape = distribution.shape
+    elif isinstance(distribution, StudentT):
+        shape = distribution.df
+    elif isinstance(distribution, Tweedie):
+        power = distribution.power
+    return _core.make_family(distribution.name, family.link.core_name, shape, power)
+
+
+def _no_estimates(design: MixedDesign, family: Family, reason: str) -> InputError:
+    safe = family.distribution.links[0]
+    hint = "" if family.link_name == safe else f"; the link {safe!r} allows any linear predictor"
+    return InputError(f"response {design.response_name!r}: the fit found no estimates: {reason}{hint}")
+
+
+def fit_generalized(design: MixedDesign, family: Family, timer: Timer, options: GeneralizedOptions) -> GLMMSolution:
+    """Fit a generalized linear mixed model; warns on behalf of its caller's caller."""
+    options.check(design)
+    with timer.section("problem"):
+        engine = GeneralizedEngine(design, family, options)
+    with timer.section("optimization"):
+        if options.optimizer == "newton":
+            found, estimates = engine.core.fit(None, 1e-3 * options.tol, options.max_iter)
+            x, psi, objective = found.internal, found.theta, found.objective
+            n_iter, status, differences = found.n_evaluations, found.status, found.n_differences
+            exhausted = not found.success and n_iter >= options.max_iter
+        else:
+            start = engine.core.start()
+            if start.size == 0:
+                raise _no_estimates(design, family, "the conditional modes of the random effects were not found")
+            x, n_iter, status, exhausted = minimize_with_scipy(engine.core, engine.core.to_internal(start), options)
+            psi = engine.core.to_user(x)
+            objective, estimates, differences = engine.deviance(psi), engine.core.estimates(psi), 0
+    if estimates is None or not np.isfinite(psi).all():
+        raise _no_estimates(design, family, status)
+    beta, rx_covariance, modes, eta, _, _, pirls_iterations, _, _ = estimates
+    m, p = len(theta_names(design.terms)), len(beta) if options.n_agq else 0
+    theta, extra = psi[:m], psi[m + p:]
+    family_part, zi = np.split(extra, [len(extra) - len(design.zi_names)])
+    constants = family.distribution.natural(family_part)
+
+    with timer.section("hessian"):
+        gradient, hessian = engine.internal_derivatives(x)
+    free = np.append(free_parameters(design.terms, x[:m]), np.ones(len(x) - m, bool))
+    shared = shared_estimates(design, engine.problem, theta, beta, modes)
+    extra_names = (*family.distribution.estimated_names, *(f"zi.{name}" for name in design.zi_names))
+    names = (*shared["theta_names"], *(shared["coefficient_names"] if options.n_agq else ()), *extra_names)
+    convergence = certificate(names, gradient, hessian, free)
+    # at a saddle, or where the Hessian does not exist, there is only the other kind
+    by_hessian = options.se == "hessian" and options.n_agq > 0 and convergence.min_eigenvalue >= LEAST_CURVATURE
+    params = GLMMParams(
+        **shared,
+        vcov=engine.covariance(hessian, free, slice(m, m + p)) if by_hessian else rx_covariance,
+        term_covariances=term_covariances(design.terms, theta, 1.0), objective=objective,
+        convergence=convergence, n_iter=n_iter,
+        family_name=family.name, link_name=family.link_name, family_parameters=constants,
+        dispersion=family.distribution.dispersion(constants), extra=extra, extra_names=extra_names,
+        zi_coefficients=zi, zi_names=design.zi_names,
+        zi_vcov=engine.covariance(hessian, free, slice(len(psi) - len(zi), len(psi))),
+        linear_predictor=eta,
+        n_agq=int(options.n_agq), se_method="hessian" if by_hessian else "rx")
+    singular = singular_directions(design.terms, theta, None)
+    findings = (*common_findings(design, params, singular, status, exhausted),
+                *separation_findings(design, family, params), *boundary_findings(design, family, params))
+    for warning in findings:
+        warnings.warn(warning, stacklevel=3)
+    method = {0: "PIRLS", 1: "Laplace"}.get(params.n_agq, f"adaptive quadrature with {params.n_agq} nodes")
+    info = {"method": method, "family": family.name, "link": family.link_name, "curvature": options.curvature,
+            "se": params.se_method, "n_differences": differences, "pirls_iter": pirls_iterations,
+            **shared_facts(design, engine.problem, params, options.optimizer, status)}
+    return GLMMSolution(Result(params, info, timer.result(), "core", findings), design, engine, family)
