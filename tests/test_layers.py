@@ -41,7 +41,7 @@ CORE_USERS = {"_fitting", "_linear", "_generalized", "__init__"}  # who may impo
 # line work together and may include one another.
 CPP_LAYERS = [
     {"version"},
-    {"types", "status", "small_matrix", "special_functions"},
+    {"types", "status", "small_matrix", "positive_solver", "special_functions"},
     {"random_effects"},
     {"canonical_kernels", "links"},
     {"family", "families", "families_binomial", "families_counts", "families_continuous", "tweedie", "zero_inflation"},

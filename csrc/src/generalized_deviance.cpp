@@ -1,11 +1,9 @@
 #include "pymixed/generalized_deviance.hpp"
 
-#include <Eigen/Cholesky>
 #include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <stdexcept>
 
 #include "generalized_rows.hpp"
 #include "pirls.hpp"
@@ -125,6 +123,8 @@ double GeneralizedDeviance::evaluate(const Vector& psi, Coordinates coordinates)
     else
         value_ = pirls_->penalized_deviance() + log_determinant_;
     value_ -= 2.0 * pirls_->normalizer();
+    if (!std::isfinite(value_))
+        value_ = std::numeric_limits<double>::infinity();
     return value_;
 }
 

@@ -1,5 +1,6 @@
 // Estimates at the last evaluation of a GeneralizedDeviance, in the host's units.
 
+#include <Eigen/Eigenvalues>
 #include <Eigen/LU>
 
 #include "generalized_rows.hpp"
@@ -28,7 +29,11 @@ Matrix GeneralizedDeviance::unscaled_covariance() {
     factor.update(weights.data(), parameters_->T());
     factor.solve(parameters_->T(), R, QR, nullptr);
     const Matrix XVX = data.X.transpose() * WX - R.transpose() * QR;
-    const Matrix inverse = XVX.ldlt().solve(Matrix::Identity(p, p));
+    // where a coefficient runs off to infinity its variance is large, not rounding
+    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(XVX);
+    const double least = p > 0 ? 1e-13 * eigen.eigenvalues().cwiseAbs().maxCoeff() : 0.0;
+    const Matrix inverse = eigen.eigenvectors() * eigen.eigenvalues().cwiseMax(least).cwiseInverse().asDiagonal() *
+                           eigen.eigenvectors().transpose();
     const Eigen::PartialPivLU<Matrix> lu(problem_.linear().products().fixed_basis().U().topLeftCorner(p, p));
     return lu.solve(lu.solve(inverse).transpose());
 }

@@ -2,9 +2,8 @@
 // Derivatives of the rows' log-densities at the modes, with prior weights applied, and the normal equations of the
 // parameters that they give.
 
-#include <Eigen/Cholesky>
-
 #include "pirls.hpp"
+#include "positive_solver.hpp"
 #include "pymixed/generalized_deviance.hpp"
 
 namespace pymixed {
@@ -32,7 +31,7 @@ struct RowDerivatives {
 /// Q R, M^-1 T'R, and the Gram matrix G less R'Q R.
 struct NormalEquations {
     Matrix R, QR, UR, P;
-    Eigen::LLT<Matrix> beta_factor;  ///< of X'V^-1X with the observed weights
+    PositiveSolver beta_factor;  ///< of X'V^-1X with the observed weights
 };
 
 }  // namespace pymixed

@@ -1,10 +1,10 @@
 #include "pirls.hpp"
 
-#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "positive_solver.hpp"
 #include "row_packer.hpp"
 
 namespace pymixed {
@@ -117,11 +117,9 @@ bool Pirls::newton_step(const Templates& T, const Vector& r) {
     if (p > 0) {
         const auto R = F_.rightCols(p);
         const Vector gradient = rows_.X.transpose() * r;
-        const Matrix XVX = XtWX_ - R.transpose() * B_.rightCols(p);
-        const Eigen::LLT<Matrix> llt(XVX);
-        if (llt.info() != Eigen::Success)
-            return false;
-        step_beta_ = llt.solve(gradient - R.transpose() * (B_.col(0) - b_));
+        PositiveSolver XVX;
+        XVX.compute(XtWX_ - R.transpose() * B_.rightCols(p));
+        step_beta_ = XVX.solve(gradient - R.transpose() * (B_.col(0) - b_));
         step_u_.noalias() -= U_.rightCols(p) * step_beta_;
         decrement_ = gradient.dot(step_beta_);
     }
