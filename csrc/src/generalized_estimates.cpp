@@ -20,6 +20,8 @@ double GeneralizedDeviance::squared_modes() const {
 Matrix GeneralizedDeviance::unscaled_covariance() {
     const SortedRows& data = problem_.rows();
     const Index p = problem_.p();
+    if (p == 0)
+        return Matrix(0, 0);
     const Vector& weights = expected_ ? rows_->weights : pirls_->weights();
     const Matrix WX = weights.asDiagonal() * data.X;
     Matrix R = Matrix::Zero(data.q, p), QR;
@@ -31,7 +33,7 @@ Matrix GeneralizedDeviance::unscaled_covariance() {
     const Matrix XVX = data.X.transpose() * WX - R.transpose() * QR;
     // where a coefficient runs off to infinity its variance is large, not rounding
     const Eigen::SelfAdjointEigenSolver<Matrix> eigen(XVX);
-    const double least = p > 0 ? 1e-13 * eigen.eigenvalues().cwiseAbs().maxCoeff() : 0.0;
+    const double least = 1e-13 * eigen.eigenvalues().cwiseAbs().maxCoeff();
     const Matrix inverse = eigen.eigenvectors() * eigen.eigenvalues().cwiseMax(least).cwiseInverse().asDiagonal() *
                            eigen.eigenvectors().transpose();
     const Eigen::PartialPivLU<Matrix> lu(problem_.linear().products().fixed_basis().U().topLeftCorner(p, p));
