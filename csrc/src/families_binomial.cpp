@@ -33,7 +33,7 @@ struct Binomial {
     double normalizer(double y, double trials, double*) const {
         if (y == 0.0 || y == 1.0)
             return 0.0;
-        return std::lgamma(trials + 1.0) - std::lgamma(trials * y + 1.0) - std::lgamma(trials - trials * y + 1.0);
+        return log_factorial(trials) - log_factorial(trials * y) - log_factorial(trials - trials * y);
     }
     static double start(double y, double trials, double) { return (trials * y + 0.5) / (trials + 1.0); }
 };

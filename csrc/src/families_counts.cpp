@@ -17,7 +17,7 @@ struct Poisson {
         const double mean = m.mean;
         return {y * m.log_mean - mean, y - mean, -mean, -mean, mean, mean, {}};
     }
-    double normalizer(double y, double weight, double*) const { return -weight * std::lgamma(y + 1.0); }
+    double normalizer(double y, double weight, double*) const { return -weight * log_factorial(y); }
     static double start(double y, double, double) { return y + 0.1; }
 };
 
@@ -61,7 +61,7 @@ struct NegativeBinomial {
         if constexpr (K > 0)
             if (gradient != nullptr)
                 *gradient += weight * digamma_difference(size, y);
-        return weight * (log_gamma_ratio(size, y) - std::lgamma(y + 1.0));
+        return weight * (log_gamma_ratio(size, y) - log_factorial(y));
     }
     static double start(double y, double, double) { return y + 0.1; }
     Vector moments(const Sample& sample) const {
@@ -109,7 +109,7 @@ struct NegativeBinomial1 {
     double normalizer(double y, double weight, double* gradient) const {
         if (gradient != nullptr)
             *gradient -= weight * y * odds_;
-        return -weight * (std::lgamma(y + 1.0) + y * std::log1p(phi_));
+        return -weight * (log_factorial(y) + y * std::log1p(phi_));
     }
     static double start(double y, double, double) { return y + 0.1; }
     Vector moments(const Sample& sample) const {

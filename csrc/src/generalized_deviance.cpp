@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "generalized_rows.hpp"
 #include "pirls.hpp"
@@ -17,7 +18,7 @@ GeneralizedDeviance::GeneralizedDeviance(const GeneralizedProblem& problem, Inde
     : problem_(problem),
       profiled_(n_nodes == 0),
       expected_(information == Information::Expected && !problem.family().canonical()),
-      pirls_(std::make_unique<Pirls>(problem, n_nodes == 0, n_threads)),
+      pirls_(std::make_unique<Pirls>(problem, n_threads)),
       parameters_(std::make_unique<TemplateParameters>(problem.layout(), problem.linear().products().random_basis())),
       rows_(std::make_unique<RowDerivatives>(problem.n(), problem.family().n_channels(), expected_)),
       equations_(std::make_unique<NormalEquations>()),
@@ -63,16 +64,15 @@ Vector GeneralizedDeviance::to_internal(const Vector& psi) const {
 Vector GeneralizedDeviance::start() {
     const Vector& parameters = problem_.initial_parameters();
     parameters_->load(problem_.initial_theta(), Coordinates::Internal);
-    Pirls profile(problem_, true, 1);
-    profile.set_parameters(parameters, problem_.initial_zero());
-    profile.tolerance = 1e-2;  // the optimiser moves on from here
-    if (!profile.solve_from(problem_.initial_predictor(), parameters_->T()))
-        return {};
-    pirls_->u = profile.u;
-    pirls_->beta = profile.beta;
+    pirls_->set_parameters(parameters, problem_.initial_zero());
+    const double tolerance = std::exchange(pirls_->tolerance, 1e-2);  // the optimiser moves on from here
+    const bool found = pirls_->solve_from(problem_.initial_predictor(), parameters_->T());
+    pirls_->tolerance = tolerance;
     centre_.known = false;
+    if (!found)
+        return {};
     Vector psi(n_parameters());
-    psi << problem_.initial_theta(), profile.beta.head(n_beta()), parameters, problem_.initial_zero();
+    psi << problem_.initial_theta(), pirls_->beta.head(n_beta()), parameters, problem_.initial_zero();
     return psi;
 }
 
@@ -116,7 +116,7 @@ bool GeneralizedDeviance::factor_criterion() {
 double GeneralizedDeviance::evaluate(const Vector& psi, Coordinates coordinates) {
     ++n_evaluations_;
     value_ = std::numeric_limits<double>::infinity();
-    if (!load(psi, coordinates) || !pirls_->solve(parameters_->T()) || !factor_criterion())
+    if (!load(psi, coordinates) || !pirls_->solve(parameters_->T(), profiled_) || !factor_criterion())
         return value_;
     if (quadrature_)
         value_ = quadrature_->evaluate(*pirls_, parameters_->T());
@@ -131,7 +131,7 @@ double GeneralizedDeviance::evaluate(const Vector& psi, Coordinates coordinates)
 /// `with_curvature`: and the modes' derivatives, which predict those of the next point.
 void GeneralizedDeviance::differentiate(bool with_curvature) {
     const SortedRows& data = problem_.rows();
-    const Index n = data.n, m = n_theta(), p = problem_.p(), k = problem_.family().n_parameters();
+    const Index m = n_theta(), p = problem_.p(), k = problem_.family().n_parameters();
     PenalizedFactor& factor = pirls_->factor();
     rows_->evaluate(*pirls_);
     if (parameters_->lift())
@@ -194,15 +194,12 @@ void GeneralizedDeviance::differentiate(bool with_curvature) {
     if (!profiled_)
         gradient_.segment(m, p) = data.X.transpose() * (rows_->e - 2.0 * pirls_->score());
     const Index first = m + n_beta();
-    Vector constant = Vector::Zero(k);
-    pirls_->family().normalizer(n, data.y.data(), data.weights.size() > 0 ? data.weights.data() : nullptr,
-                                constant.data());
     for (Index a = 0; a < problem_.family().n_channels(); ++a) {
         const auto& channel = rows_->channels[a];
         const Vector slope = -2.0 * channel.l + rows_->h.cwiseProduct(channel.weights) +
                              rows_->shift.cwiseProduct(channel.d1);
         if (a < k)
-            gradient_[first + a] = slope.sum() - 2.0 * constant[a];
+            gradient_[first + a] = slope.sum() - 2.0 * pirls_->normalizer_gradient()[a];
         else
             gradient_.segment(first + k, problem_.n_zero()) = data.X_zero.transpose() * slope;
     }

@@ -11,12 +11,11 @@ namespace pymixed {
 
 static constexpr int most_iterations = 200;
 
-Pirls::Pirls(const GeneralizedProblem& problem, bool profile_beta, int n_threads)
+Pirls::Pirls(const GeneralizedProblem& problem, int n_threads)
     : u(Vector::Zero(problem.rows().q)),
       beta(Vector::Zero(problem.p())),
       problem_(problem),
       rows_(problem.rows()),
-      profile_beta_(profile_beta),
       family_(problem.family().clone()),
       factor_(problem.linear(), problem.rows(), n_threads) {
     for (Vector* a : {&base_, &eta_, &l_, &r_, &w_, &expected_, &rhs_rows_})
@@ -33,7 +32,9 @@ void Pirls::set_parameters(const Vector& family_parameters, const Vector& zero) 
     has_parameters_ = true;
     family_->set_parameters(family_parameters);
     const double* weights = rows_.weights.size() > 0 ? rows_.weights.data() : nullptr;
-    normalizer_ = family_->normalizer(rows_.n, rows_.y.data(), weights, nullptr);
+    normalizer_gradient_.setZero(family_->n_parameters());
+    normalizer_ = family_->normalizer(rows_.n, rows_.y.data(), weights,
+                                      normalizer_gradient_.size() > 0 ? normalizer_gradient_.data() : nullptr);
 }
 
 void Pirls::evaluate_rows(const Vector& eta, const FamilyOutput& out) const {
@@ -53,7 +54,7 @@ void Pirls::set_base() {
 
 /// Penalised deviance at u and beta; the rows' score and observed weights with it.
 double Pirls::evaluate(const Templates& T) {
-    if (profile_beta_)
+    if (profile_)
         set_base();
     factor_.multiply_template(T, false, u, b_);
     eta_ = base_;
@@ -73,7 +74,7 @@ double Pirls::evaluate(const Templates& T) {
 
 /// Step of u (and beta) for the rows' score r, with the factor at hand or the expected weights' one.
 bool Pirls::newton_step(const Templates& T, const Vector& r) {
-    const Index q = rows_.q, p = profile_beta_ ? problem_.p() : 0;
+    const Index q = rows_.q, p = profile_ ? problem_.p() : 0;
     newton_ = w_.allFinite() && factor_.update(w_.data(), T);
     const Vector* weights = &w_;
     if (!newton_) {
@@ -142,7 +143,7 @@ bool Pirls::iterate(const Templates& T) {
         double fraction = 1.0;
         for (;; fraction *= 0.5) {
             u = last_u + fraction * step_u_;
-            if (profile_beta_)
+            if (profile_)
                 beta = last_beta + fraction * step_beta_;
             const double value = evaluate(T);
             if (value <= penalized_deviance_ + noise) {
@@ -161,7 +162,8 @@ bool Pirls::iterate(const Templates& T) {
     return false;
 }
 
-bool Pirls::solve(const Templates& T) {
+bool Pirls::solve(const Templates& T, bool profile) {
+    profile_ = profile;
     set_base();
     penalized_deviance_ = evaluate(T);
     if (!std::isfinite(penalized_deviance_)) {
@@ -169,11 +171,12 @@ bool Pirls::solve(const Templates& T) {
         penalized_deviance_ = evaluate(T);
     }
     if (!std::isfinite(penalized_deviance_))
-        return profile_beta_ && solve_from(problem_.initial_predictor(), T);
+        return profile_ && solve_from(problem_.initial_predictor(), T);
     return iterate(T);
 }
 
 bool Pirls::solve_from(const Vector& eta, const Templates& T) {
+    profile_ = true;
     u.setZero();
     beta.setZero();
     b_.setZero();

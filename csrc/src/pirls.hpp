@@ -17,13 +17,13 @@ namespace pymixed {
 
 class Pirls {
  public:
-    Pirls(const GeneralizedProblem& problem, bool profile_beta, int n_threads);
+    Pirls(const GeneralizedProblem& problem, int n_threads);
 
     /// Family parameters and coefficients of the zero inflation for all that follows.
     void set_parameters(const Vector& family_parameters, const Vector& zero);
-    /// Modes at templates T from the u and beta (internal basis) that are there; beta is held unless profiled. False
+    /// Modes at templates T from the u and beta (internal basis) that are there; beta is held unless `profile`. False
     /// where no minimum is found. Leaves the factor of the observed weights at the modes.
-    bool solve(const Templates& T);
+    bool solve(const Templates& T, bool profile);
     /// The same from linear predictors alone (beta profiled); what u and beta are does not matter.
     bool solve_from(const Vector& eta, const Templates& T);
 
@@ -31,7 +31,8 @@ class Pirls {
 
     // at the modes
     double penalized_deviance() const { return penalized_deviance_; }  ///< without the family's normalizer
-    double normalizer() const { return normalizer_; }
+    double normalizer() const { return normalizer_; }  ///< of the family, summed over the rows
+    const Vector& normalizer_gradient() const { return normalizer_gradient_; }  ///< by the family's parameters
     const Vector& eta() const { return eta_; }
     const Vector& base() const { return base_; }    ///< offset + X beta
     const Vector& b() const { return b_; }          ///< T u
@@ -57,9 +58,9 @@ class Pirls {
 
     const GeneralizedProblem& problem_;
     const SortedRows& rows_;
-    bool profile_beta_;
+    bool profile_ = false;
     std::unique_ptr<Family> family_;
-    Vector parameters_;  // the family's, for which normalizer_ is known
+    Vector parameters_, normalizer_gradient_;  // the family's, for which normalizer_ is known
     bool has_parameters_ = false;
     PenalizedFactor factor_;
     Vector zeta_, base_, eta_, b_, l_, r_, w_, expected_, rhs_rows_;

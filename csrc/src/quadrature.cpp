@@ -176,15 +176,12 @@ void Quadrature::differentiate(Pirls& pirls, const TemplateParameters& parameter
         gradient[i] = parameters.basis_column(0, entry.row).dot(template_adjoint.col(entry.col));
     }
     gradient.segment(m, p) = data.X.transpose() * (rows.e - 2.0 * score);
-    Vector constant = Vector::Zero(k_family);
-    pirls.family().normalizer(n, data.y.data(), data.weights.size() > 0 ? data.weights.data() : nullptr,
-                              constant.data());
     for (Index a = 0; a < n_channels; ++a) {
         const auto& channel = rows.channels[a];
         const Vector slope =
             -2.0 * slopes[a] + rows.h.cwiseProduct(channel.weights) + rows.shift.cwiseProduct(channel.d1);
         if (a < k_family)
-            gradient[m + p + a] = slope.sum() - 2.0 * constant[a];
+            gradient[m + p + a] = slope.sum() - 2.0 * pirls.normalizer_gradient()[a];
         else
             gradient.tail(problem_.n_zero()) = data.X_zero.transpose() * slope;
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 
 namespace pymixed {
 namespace {
@@ -89,6 +90,21 @@ double tetragamma(double x) {
 double log1p_minus_share(double x) {
     const double share = x / (1.0 + x);
     return std::abs(x) > 0.25 ? std::log1p(x) - share : log1p_minus(x) + x * share;
+}
+
+double log_factorial(double y) {
+    static const std::array<double, 256> table = [] {
+        std::array<double, 256> values{};
+        for (std::size_t k = 0; k < values.size(); ++k)
+            values[k] = std::lgamma(static_cast<double>(k) + 1.0);
+        return values;
+    }();
+    if (y < static_cast<double>(table.size())) {
+        const auto k = static_cast<std::size_t>(y);
+        if (static_cast<double>(k) == y)
+            return table[k];
+    }
+    return std::lgamma(y + 1.0);
 }
 
 double log_gamma_ratio(double s, double y) {

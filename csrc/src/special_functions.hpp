@@ -12,6 +12,9 @@ double tetragamma(double x);
 /// log(1 + x) - x/(1 + x), x > -1, to full relative accuracy near 0.
 double log1p_minus_share(double x);
 
+/// log(y!) for any y >= 0; from a table where y is a small integer.
+double log_factorial(double y);
+
 /// log of Gamma(s + y) / (Gamma(s) s^y), s > 0, y >= 0; it tends to 0 as s grows.
 double log_gamma_ratio(double s, double y);
 
