@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,13 +118,46 @@ class Timer:
         return {**self.seconds, "total": time.perf_counter() - self._start}
 
 
-# ---- SciPy's optimisers ----------------------------------------------------------------------------------------------
+# ---- the core's criterion, and SciPy's optimisers on it --------------------------------------------------------------
 
 class CoreCriterion(Protocol):
-    """A criterion of the core, which can be evaluated in its internal coordinates."""
+    """A criterion of the core; it can also be evaluated in its internal coordinates."""
 
     def evaluate(self, parameters: Array, internal: bool = False) -> float: ...
     def differentiate(self, parameters: Array, internal: bool = False) -> tuple[float, Array, Array]: ...
+    def hessian(self, parameters: Array, internal: bool = False) -> Array: ...
+    def conditional_covariances(self, parameters: Array, /) -> tuple[Array, ...]: ...
+
+
+C = TypeVar("C", bound=CoreCriterion)
+
+
+class CoreEngine(Generic[C]):
+    """A criterion of the core as functions of the parameters; see `pymixed._engine.Criterion`.
+
+    Attributes
+    ----------
+    core : CoreCriterion
+        Does the computing.
+    """
+
+    core: C
+
+    def deviance(self, parameters: Array) -> float:
+        """Criterion; infinite where it cannot be evaluated."""
+        return self.core.evaluate(parameters)
+
+    def gradient(self, parameters: Array) -> Array:
+        """Its gradient."""
+        return self.core.differentiate(parameters)[1]
+
+    def hessian(self, parameters: Array) -> Array:
+        """Its Hessian."""
+        return self.core.hessian(parameters)
+
+    def conditional_covariances(self, parameters: Array) -> tuple[Array, ...]:
+        """Var(b | y) per grouping factor, (levels, c, c); over sigma² for a linear model."""
+        return self.core.conditional_covariances(parameters)
 
 
 def minimize_with_scipy(core: CoreCriterion, start: Array, options: FitOptions) -> tuple[Array, int, str, bool]:

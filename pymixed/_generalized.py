@@ -17,6 +17,7 @@ from ._diagnosis import boundary_findings, separation_findings
 from ._distributions import NegativeBinomial, StudentT, Tweedie
 from ._family import Family
 from ._fitting import (
+    CoreEngine,
     FitOptions,
     Timer,
     check_number,
@@ -61,7 +62,7 @@ class GeneralizedOptions(FitOptions):
                              f"{factors}")
 
 
-class GeneralizedEngine:
+class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
     """The criterion of one model, evaluated by the core; see `pymixed._engine.Criterion`.
 
     Pickles as the design and the family and builds the core's part anew where it is loaded.
@@ -95,18 +96,6 @@ class GeneralizedEngine:
             Callable[..., GeneralizedEngine], tuple[MixedDesign, Family, GeneralizedOptions]]:
         return GeneralizedEngine.started, self._arguments
 
-    def deviance(self, parameters: Array) -> float:
-        """Minus twice the approximated log-likelihood; infinite where no conditional modes are found."""
-        return self.core.evaluate(parameters)
-
-    def gradient(self, parameters: Array) -> Array:
-        """Gradient of the criterion."""
-        return self.core.differentiate(parameters)[1]
-
-    def hessian(self, parameters: Array) -> Array:
-        """Hessian of the criterion."""
-        return self.core.hessian(parameters)
-
     def internal_derivatives(self, x: Array) -> tuple[Array, Array]:
         """Gradient and Hessian in the core's coordinates, whose columns are centred and scaled.
 
@@ -127,10 +116,6 @@ class GeneralizedEngine:
         wanted[part] = True
         internal = parameter_covariance(hessian, wanted, free)
         return np.asarray(np.linalg.solve(to_internal, np.linalg.solve(to_internal, internal).T))
-
-    def conditional_covariances(self, parameters: Array) -> tuple[Array, ...]:
-        """Var(b | y) per grouping factor, (levels, c, c)."""
-        return self.core.conditional_covariances(parameters)
 
 
 def _core_family(family: Family) -> _core.Family:

@@ -12,6 +12,7 @@ from ._common import Array, LMMParams, Result
 from ._convergence import certificate, free_parameters
 from ._engine import VarianceDerivatives
 from ._fitting import (
+    CoreEngine,
     FitOptions,
     Timer,
     common_findings,
@@ -50,7 +51,7 @@ class LinearOptions(FitOptions):
                 raise InputTypeError(f"{name}: expected True or False, got {getattr(self, name)!r}")
 
 
-class LinearEngine:
+class LinearEngine(CoreEngine[_core.Deviance]):
     """The criterion of one model, evaluated by the core; see `pymixed._engine.LinearCriterion`.
 
     Pickles as the design and builds the core's part anew where it is loaded.
@@ -74,26 +75,10 @@ class LinearEngine:
     def __reduce__(self) -> tuple[Callable[..., LinearEngine], tuple[MixedDesign, bool, str, int]]:
         return LinearEngine, self._arguments
 
-    def deviance(self, theta: Array) -> float:
-        """Minus twice the (restricted) log-likelihood at theta."""
-        return self.core.evaluate(theta)
-
-    def gradient(self, theta: Array) -> Array:
-        """Gradient of the criterion (m,)."""
-        return self.core.differentiate(theta)[1]
-
-    def hessian(self, theta: Array) -> Array:
-        """Hessian of the criterion (m, m)."""
-        return self.core.hessian(theta)
-
     def variance_derivatives(self, theta: Array) -> VarianceDerivatives:
         """Derivatives of the criterion and of the covariance of the fixed effects over sigma squared."""
         gradient, hessian, C, dC, d_pwrss = self.core.variance_derivatives(theta)
         return VarianceDerivatives(gradient, hessian, C, np.asarray(dC).reshape(len(theta), *C.shape), d_pwrss)
-
-    def conditional_covariances(self, theta: Array) -> tuple[Array, ...]:
-        """Var(b | y) / sigma² per grouping factor, (levels, c, c)."""
-        return self.core.conditional_covariances(theta)
 
 
 def fit_linear(design: MixedDesign, timer: Timer, options: LinearOptions) -> LMMSolution:

@@ -168,9 +168,9 @@ class DenseFamily:
             return "positive"
         return "negative" if self.link == "log" and self.distribution in ("binomial", "beta") else "all"
 
-    def contains(self, eta: Array) -> bool:
-        """Whether real predictors are in the domain."""
-        return bool({"positive": np.all(eta > 0), "negative": np.all(eta < 0), "all": True}[self.domain])
+    def contains(self, eta: Array) -> Array:
+        """Which real predictors are in the domain."""
+        return {"positive": eta > 0, "negative": eta < 0, "all": np.isfinite(eta)}[self.domain]
 
     def radius(self, eta: Array) -> Any:
         """Where `derivatives` begins: bounded domains end in a singularity at zero."""
@@ -349,8 +349,8 @@ class DenseGLMM:
             u = np.stack(np.meshgrid(*[grid] * c, indexing="ij"), -1).reshape(-1, c)
             eta = fixed[rows] + u @ ZLambda[np.ix_(rows, columns)].T
             with np.errstate(all="ignore"):
-                inside = self.log_density(eta, extra, rows).sum(-1)
-            inside = np.where(np.isnan(inside), -np.inf, inside) - 0.5 * (u**2).sum(-1)
+                density = np.where(self.family.contains(eta), self.log_density(eta, extra, rows), -np.inf)
+            inside = density.sum(-1) - 0.5 * (u**2).sum(-1)
             total += special.logsumexp(inside) + c * np.log(h / np.sqrt(2 * np.pi))
         return -2 * total
 
@@ -382,7 +382,7 @@ class Mode:
 
     def _loss(self, x: Array) -> float:
         eta = self._fixed + self._design @ x
-        if not self.model.family.contains(eta):
+        if not np.all(self.model.family.contains(eta)):
             return np.inf
         value = -np.sum(self.model.log_density(eta, self.extra))
         return value + 0.5 * np.sum(self._penalty * x**2)
@@ -447,7 +447,9 @@ class Mode:
             grid = np.array(list(product(z, repeat=c)))                  # (nodes^c, c)
             u = self.u[columns] + np.linalg.solve(L.T, grid.T).T
             eta = self.eta[rows] + (u - self.u[columns]) @ self.ZLambda[np.ix_(rows, columns)].T
-            inside = model.log_density(eta, self.extra, rows).sum(-1) - (u**2).sum(-1) / 2
+            with np.errstate(all="ignore"):
+                density = np.where(model.family.contains(eta), model.log_density(eta, self.extra, rows), -np.inf)
+            inside = density.sum(-1) - (u**2).sum(-1) / 2
             inside = inside + np.array(list(product(log_omega, repeat=c))).sum(-1)
             total += special.logsumexp(inside) - np.log(np.diag(L)).sum()
         return float(-2 * total)

@@ -97,6 +97,14 @@ Matrix Deviance::variance_gradient(const RandomEffects::Term& term) const {
     return parameters_->variance_gradient(term, H_);
 }
 
+Vector Deviance::to_user(const Vector& internal) const {
+    return problem_.products().random_basis().to_user(problem_.layout(), internal);
+}
+
+Vector Deviance::to_internal(const Vector& theta) const {
+    return problem_.products().random_basis().to_internal(problem_.layout(), theta);
+}
+
 Matrix Deviance::hessian(const Vector& theta, Coordinates coordinates) {
     const Index m = theta.size();
     Matrix H(m, m);

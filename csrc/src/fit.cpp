@@ -71,12 +71,10 @@ FitResult result_of(const NewtonResult& newton, Vector user) {
 }  // namespace
 
 FitResult fit(Deviance& deviance, const FitOptions& options) {
-    const Problem& problem = deviance.problem();
-    const RandomBasis& basis = problem.products().random_basis();
     const Vector start =
-        options.start.size() > 0 ? basis.to_internal(problem.layout(), options.start) : minque_start(problem);
+        options.start.size() > 0 ? deviance.to_internal(options.start) : minque_start(deviance.problem());
     const NewtonResult newton = minimise(deviance, start, options.newton);
-    return result_of(newton, basis.to_user(problem.layout(), newton.x));
+    return result_of(newton, deviance.to_user(newton.x));
 }
 
 FitResult fit(GeneralizedDeviance& deviance, const FitOptions& options) {

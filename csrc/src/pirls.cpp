@@ -72,20 +72,28 @@ double Pirls::evaluate(const Templates& T) {
     return std::isfinite(value) ? value : std::numeric_limits<double>::infinity();
 }
 
+/// Score and expected weights of the rows at eta.
+void Pirls::expect(Vector& score, Vector& weights) const {
+    Vector l(rows_.n), d2(rows_.n);
+    FamilyOutput out;
+    out.order = 1;
+    out.l = l.data();
+    out.d1 = score.data();
+    out.d2 = d2.data();
+    out.expected = weights.data();
+    evaluate_rows(eta_, out);
+    apply_weights(score);
+    apply_weights(weights);
+}
+
 /// Step of u (and beta) for the rows' score r, with the factor at hand or the expected weights' one.
 bool Pirls::newton_step(const Templates& T, const Vector& r) {
     const Index q = rows_.q, p = profile_ ? problem_.p() : 0;
     newton_ = w_.allFinite() && factor_.update(w_.data(), T);
     const Vector* weights = &w_;
     if (!newton_) {
-        FamilyOutput out;
-        out.order = 1;
-        out.l = l_.data();
-        out.d1 = rhs_rows_.data();
-        out.d2 = step_u_.setZero(rows_.n).data();
-        out.expected = expected_.data();
-        evaluate_rows(eta_, out);
-        apply_weights(expected_);
+        Vector score(rows_.n);
+        expect(score, expected_);
         weights = &expected_;
         if (!expected_.allFinite() || !factor_.update(expected_.data(), T))
             return false;
@@ -182,19 +190,10 @@ bool Pirls::solve_from(const Vector& eta, const Templates& T) {
     b_.setZero();
     set_base();
     eta_ = eta;
-    FamilyOutput out;
-    out.order = 1;
-    out.l = l_.data();
-    out.d1 = r_.data();
-    out.d2 = step_u_.setZero(rows_.n).data();
-    out.expected = w_.data();
-    evaluate_rows(eta_, out);
-    apply_weights(r_);
-    apply_weights(w_);
+    expect(r_, w_);
     // the response of the linear model that these rows amount to
-    expected_ = r_.array() + w_.array() * (eta - base_).array();
+    const Vector working = r_.array() + w_.array() * (eta - base_).array();
     ++n_iterations;
-    const Vector working = expected_;
     if (!newton_step(T, working))
         return false;
     const Vector full_u = step_u_, full_beta = step_beta_;

@@ -53,6 +53,7 @@ class Pirls {
  private:
     bool iterate(const Templates& T);
     double evaluate(const Templates& T);
+    void expect(Vector& score, Vector& weights) const;
     bool newton_step(const Templates& T, const Vector& r);
     void set_base();
 

@@ -54,6 +54,10 @@ class Deviance {
     /// What the last evaluate() left is lost.
     Matrix hessian(const Vector& theta, Coordinates coordinates);
 
+    /// theta from internal coordinates and back.
+    Vector to_user(const Vector& internal) const;
+    Vector to_internal(const Vector& theta) const;
+
     const Problem& problem() const { return problem_; }
     bool reml() const { return reml_; }
     Index nu() const { return reml_ ? problem_.n() - problem_.p() : problem_.n(); }
