@@ -12,9 +12,13 @@ namespace {
 
 constexpr double initial_zeta = -1.5;  // a structural zero in one row of six
 
-/// Working response and weights of iteratively reweighted least squares at the initial linear predictors.
+constexpr double largest_ratio = 5.0;  // of a random effect's initial standard deviation to a row's
+
+/// Working response and weights of iteratively reweighted least squares at the initial linear predictors; weights of
+/// mean 1, `deviation` being the standard deviation of a row of weight 1 in units of the linear predictor.
 struct WorkingData {
     Vector y, weights, eta;
+    double deviation;
 
     WorkingData(const Rows& rows, const Family& family, const Vector& response, Vector initial)
         : y(rows.n), weights(rows.n), eta(std::move(initial)) {
@@ -38,6 +42,9 @@ struct WorkingData {
             if (rows.weights != nullptr)
                 weights[i] *= rows.weights[i];
         }
+        const double mean = weights.mean();
+        weights /= mean;
+        deviation = 1.0 / std::sqrt(mean);
     }
 };
 
@@ -60,7 +67,7 @@ GeneralizedProblem::GeneralizedProblem(RandomEffects layout, const Rows& rows, s
     linear_rows.y = {working.y.data(), 1};
     linear_rows.weights = working.weights.data();
     linear_ = std::make_unique<Problem>(std::move(layout), linear_rows, method, memory_limit);
-    theta_ = minque_start(*linear_);
+    theta_ = working.deviation * minque_start(*linear_).cwiseMin(largest_ratio);
 
     rows_ = std::make_unique<SortedRows>(*linear_, rows, zero_inflation);
     eta_.resize(rows.n);

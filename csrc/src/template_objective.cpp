@@ -49,6 +49,8 @@ Vector TemplateObjective::shortcut(const Vector& x) {
     Matrix H(n_other, n_other);
     for (const Index i : zero)
         point[i] = 0.0;
+    if (turn_rows(x, step, point))
+        return point;
     for (Index i = 0; i < n_other; ++i) {
         slope[i] = gradient()[other[i]];
         for (const Index j : zero)
@@ -60,6 +62,30 @@ Vector TemplateObjective::shortcut(const Vector& x) {
     for (Index i = 0; i < n_other; ++i)
         point[other[i]] -= change[i];
     return (point - x).norm() < std::max(1.5, x.norm()) ? point : Vector();
+}
+
+/// Rows of a template that lose most of their length with the columns set to zero in `point`, although their variance
+/// does not vanish: correlations go to one, along a curve in the entries. They keep their length in the columns left.
+bool TemplateObjective::turn_rows(const Vector& x, const Vector& step, Vector& point) const {
+    const auto& entries = layout_.entries();
+    bool turned = false;
+    for (const auto& term : layout_.terms())
+        for (Index row = term.first_column; row < term.first_column + term.n_cols; ++row) {
+            double length = 0.0, left = 0.0, change = 0.0;
+            for (Index i = term.first_theta; i < term.first_theta + term.n_theta(); ++i)
+                if (entries[i].row == row) {
+                    length += x[i] * x[i];
+                    left += point[i] * point[i];
+                    change += 2.0 * x[i] * step[i];
+                }
+            if (left == 0.0 || left > 0.8 * length || change < -0.5 * length)
+                continue;
+            turned = true;
+            for (Index i = term.first_theta; i < term.first_theta + term.n_theta(); ++i)
+                if (entries[i].row == row)
+                    point[i] *= std::sqrt(length / left);
+        }
+    return turned;
 }
 
 /// A template of less than full rank is stationary in the directions that it lacks. It is a minimum only if H of

@@ -30,6 +30,7 @@ class TemplateObjective : public Objective {
         Index first, rows;
     };
     std::vector<Column> template_columns() const;
+    bool turn_rows(const Vector& x, const Vector& step, Vector& point) const;
 
     const RandomEffects& layout_;
 };
