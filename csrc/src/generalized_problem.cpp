@@ -12,7 +12,8 @@ namespace {
 
 constexpr double initial_zeta = -1.5;  // a structural zero in one row of six
 
-constexpr double largest_ratio = 5.0;  // of a random effect's initial standard deviation to a row's
+// the largest standard deviation of random effects to start from: in units of a row's, or of the linear predictor
+constexpr double largest_ratio = 5.0, largest_effect = 2.0;
 
 /// Working response and weights of iteratively reweighted least squares at the initial linear predictors; weights of
 /// mean 1, `deviation` being the standard deviation of a row of weight 1 in units of the linear predictor.
@@ -67,7 +68,8 @@ GeneralizedProblem::GeneralizedProblem(RandomEffects layout, const Rows& rows, s
     linear_rows.y = {working.y.data(), 1};
     linear_rows.weights = working.weights.data();
     linear_ = std::make_unique<Problem>(std::move(layout), linear_rows, method, memory_limit);
-    theta_ = working.deviation * minque_start(*linear_).cwiseMin(largest_ratio);
+    theta_ = (working.deviation * minque_start(*linear_))
+                 .cwiseMin(std::max(largest_ratio * working.deviation, largest_effect));
 
     rows_ = std::make_unique<SortedRows>(*linear_, rows, zero_inflation);
     eta_.resize(rows.n);
