@@ -26,6 +26,12 @@ class InternalObjective final : public TemplateObjective {
         curvature = criterion_.curvature();
     }
 
+    double rounding(double value) const override {
+        if constexpr (std::is_same_v<Criterion, GeneralizedDeviance>)
+            return std::max(Objective::rounding(value), 4e-16 * criterion_.magnitude());
+        return Objective::rounding(value);
+    }
+
     bool exact_hessian(const Vector& x, Matrix& H) override {
         if constexpr (!std::is_same_v<Criterion, GeneralizedDeviance>)
             return false;

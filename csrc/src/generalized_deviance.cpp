@@ -296,6 +296,10 @@ Matrix GeneralizedDeviance::hessian(const Vector& psi, Coordinates coordinates) 
     return 0.5 * (H + H.transpose());
 }
 
+double GeneralizedDeviance::magnitude() const {
+    return pirls_->magnitude();
+}
+
 Index GeneralizedDeviance::n_pirls() const {
     return pirls_->n_iterations;
 }

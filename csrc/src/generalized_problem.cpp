@@ -68,7 +68,7 @@ GeneralizedProblem::GeneralizedProblem(RandomEffects layout, const Rows& rows, s
     linear_rows.y = {working.y.data(), 1};
     linear_rows.weights = working.weights.data();
     linear_ = std::make_unique<Problem>(std::move(layout), linear_rows, method, memory_limit);
-    theta_ = (working.deviation * minque_start(*linear_))
+    theta_ = (working.deviation * minque_start(*linear_, working.deviation * working.deviation))
                  .cwiseMin(std::max(largest_ratio * working.deviation, largest_effect));
 
     rows_ = std::make_unique<SortedRows>(*linear_, rows, zero_inflation);

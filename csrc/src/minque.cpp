@@ -15,7 +15,7 @@ struct Column {
 
 }  // namespace
 
-Vector minque_start(const Problem& problem) {
+Vector minque_start(const Problem& problem, double residual_variance) {
     const CrossProducts& products = problem.products();
     const RandomEffects& layout = problem.layout();
     const auto& factors = layout.factors();
@@ -83,13 +83,15 @@ Vector minque_start(const Problem& problem) {
     rhs[k] = products.XytXy()(p, p) - beta.dot(products.XytXy().topRightCorner(p, 1).col(0));
     const Vector variance = S.colPivHouseholderQr().solve(rhs);
 
+    const double y_scale = products.fixed_basis().y_scale;
+    const double unit = residual_variance > 0.0 ? residual_variance / (y_scale * y_scale) : variance[k];
     Vector theta = Vector::Zero(layout.n_theta());
     for (Index i = 0; i < layout.n_theta(); ++i) {
         const auto& entry = layout.entries()[i];
         if (entry.row != entry.col)
             continue;
-        const double ratio = variance[first_column[entry.factor] + entry.row] / variance[k];
-        theta[i] = variance[k] > 0.0 && std::isfinite(ratio) ? std::sqrt(std::min(std::max(ratio, 0.04), 1e12)) : 1.0;
+        const double ratio = variance[first_column[entry.factor] + entry.row] / unit;
+        theta[i] = unit > 0.0 && std::isfinite(ratio) ? std::sqrt(std::min(std::max(ratio, 0.04), 1e12)) : 1.0;
     }
     return theta;
 }

@@ -125,8 +125,7 @@ NewtonResult minimise_newton(Objective& objective, const Vector& start, const Ne
             step *= cap / length;
             slope *= cap / length;
         }
-        // what rounding can hide in a sum of this size
-        const double noise = 1e-13 * std::max(1.0, std::abs(result.value));
+        const double noise = objective.rounding(result.value);
         for (double fraction = 1.0;; fraction *= 0.4) {
             const bool exhausted = result.n_evaluations >= options.max_evaluations;
             // what an escape does not reach by then is not there: its sign came from an approximation

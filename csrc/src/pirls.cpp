@@ -147,7 +147,7 @@ bool Pirls::iterate(const Templates& T) {
         last_u = u;
         last_beta = beta;
         // what rounding can hide in the sum
-        const double noise = 1e-13 * (1.0 + std::abs(penalized_deviance_) + 2.0 * l_.cwiseAbs().sum());
+        const double noise = 1e-13 * (1.0 + std::abs(penalized_deviance_)) + 4e-16 * magnitude();
         double fraction = 1.0;
         for (;; fraction *= 0.5) {
             u = last_u + fraction * step_u_;

@@ -10,6 +10,8 @@
 //
 // Finds a local minimum: a log-density that is not concave in eta may have several.
 
+#include <cmath>
+
 #include "penalized_factor.hpp"
 #include "pymixed/generalized_problem.hpp"
 
@@ -31,6 +33,7 @@ class Pirls {
 
     // at the modes
     double penalized_deviance() const { return penalized_deviance_; }  ///< without the family's normalizer
+    double magnitude() const { return 2.0 * (l_.cwiseAbs().sum() + std::abs(normalizer_)); }
     double normalizer() const { return normalizer_; }  ///< of the family, summed over the rows
     const Vector& normalizer_gradient() const { return normalizer_gradient_; }  ///< by the family's parameters
     const Vector& eta() const { return eta_; }

@@ -29,6 +29,7 @@ FitResult fit(GeneralizedDeviance& deviance, const FitOptions& options);
 
 /// Variance components of every random-effects column as if independent, by MINQUE(0) (Rao 1971; Searle, Casella &
 /// McCulloch 1992, section 11.3), as a theta in internal coordinates: the start of the optimisation.
-Vector minque_start(const Problem& problem);
+/// @param residual_variance  of a row of weight 1, where it is known; 0: estimated too
+Vector minque_start(const Problem& problem, double residual_variance = 0.0);
 
 }  // namespace pymixed

@@ -83,6 +83,7 @@ class GeneralizedDeviance {
     Vector beta() const;
     double squared_modes() const;  ///< |u~|^2
     double log_determinant() const { return log_determinant_; }
+    double magnitude() const;  ///< sum of the absolute terms that the criterion adds up: what it is rounded in
     /// (X'V^-1X)^-1 with the criterion's weights: the covariance of beta with theta held.
     Matrix unscaled_covariance();
     Vector linear_predictor() const;  ///< n, the host's order of rows

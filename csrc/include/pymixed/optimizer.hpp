@@ -7,6 +7,8 @@
 // backtracking makes it monotone. Stops on the Newton decrement g'H^-1g / 2, the gain that a further step promises:
 // differences of the criterion itself drown in rounding when there are many rows. Unbounded.
 
+#include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "pymixed/status.hpp"
@@ -21,6 +23,8 @@ class Objective {
     virtual double evaluate(const Vector& x) = 0;
     /// Gradient and curvature at the x of the last evaluate().
     virtual void differentiate(Vector& gradient, Matrix& curvature) = 0;
+    /// What rounding may hide in the last value that evaluate() gave.
+    virtual double rounding(double value) const { return 1e-13 * std::max(1.0, std::abs(value)); }
     /// The exact Hessian at x, the last point that was differentiated, at whatever cost; false where there is none.
     /// Asked for when the curvature does not lead to convergence. Leaves the objective differentiated at x.
     virtual bool exact_hessian(const Vector& x, Matrix& H) {
