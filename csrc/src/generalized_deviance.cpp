@@ -130,13 +130,26 @@ double GeneralizedDeviance::evaluate(const Vector& psi, Coordinates coordinates)
 
 /// `with_curvature`: and the modes' derivatives, which predict those of the next point.
 void GeneralizedDeviance::differentiate(bool with_curvature) {
-    const SortedRows& data = problem_.rows();
-    const Index m = n_theta(), p = problem_.p(), k = problem_.family().n_parameters();
     PenalizedFactor& factor = pirls_->factor();
     rows_->evaluate(*pirls_);
     if (parameters_->lift())
         factor.update(parameters_->T());
     parameters_->differentiate();
+    if (with_curvature || !quadrature_)
+        differentiate_laplace(with_curvature);
+    else if (expected_)
+        factor.update(pirls_->weights().data(), parameters_->T());
+    if (quadrature_)
+        quadrature_->differentiate(*pirls_, *parameters_, *rows_, gradient_);
+    if (coordinates_ == Coordinates::User)
+        change_units(with_curvature);
+}
+
+/// The gradient of Laplace's approximation. Leaves the factor of the observed weights.
+void GeneralizedDeviance::differentiate_laplace(bool with_curvature) {
+    const SortedRows& data = problem_.rows();
+    const Index m = n_theta(), p = problem_.p(), k = problem_.family().n_parameters();
+    PenalizedFactor& factor = pirls_->factor();
     const Templates& T = parameters_->T();
 
     Vector score = Vector::Zero(data.q);  // s = Z'r
@@ -203,32 +216,30 @@ void GeneralizedDeviance::differentiate(bool with_curvature) {
         else
             gradient_.segment(first + k, problem_.n_zero()) = data.X_zero.transpose() * slope;
     }
-    if (quadrature_)
-        quadrature_->differentiate(*pirls_, *parameters_, *rows_, gradient_);
     if (with_curvature) {
         assemble_curvature();
         remember_modes(score);
     }
+}
 
-    if (coordinates_ == Coordinates::User) {
-        // beta_internal = U beta: derivatives by beta are U' times those by the internal one
-        const auto transform = [&](Index start, const FixedBasis& basis, Index size) {
-            if (size == 0)
-                return;
-            const Matrix U = basis.U().topLeftCorner(size, size);
-            gradient_.segment(start, size) = (U.transpose() * gradient_.segment(start, size)).eval();
-            if (!with_curvature)
-                return;
-            for (Matrix* A : {&information_matrix_, &curvature_}) {
-                A->middleRows(start, size) = (U.transpose() * A->middleRows(start, size)).eval();
-                A->middleCols(start, size) = (A->middleCols(start, size) * U).eval();
-            }
-            centre_.du.middleCols(start, size) = (centre_.du.middleCols(start, size) * U).eval();
-            centre_.dbeta.middleCols(start, size) = (centre_.dbeta.middleCols(start, size) * U).eval();
-        };
-        transform(m, problem_.linear().products().fixed_basis(), n_beta());
-        transform(n_parameters() - problem_.n_zero(), data.zero_basis, problem_.n_zero());
-    }
+/// Derivatives by beta and gamma for the host's columns: beta_internal = U beta.
+void GeneralizedDeviance::change_units(bool with_curvature) {
+    const auto transform = [&](Index start, const FixedBasis& basis, Index size) {
+        if (size == 0)
+            return;
+        const Matrix U = basis.U().topLeftCorner(size, size);
+        gradient_.segment(start, size) = (U.transpose() * gradient_.segment(start, size)).eval();
+        if (!with_curvature)
+            return;
+        for (Matrix* A : {&information_matrix_, &curvature_}) {
+            A->middleRows(start, size) = (U.transpose() * A->middleRows(start, size)).eval();
+            A->middleCols(start, size) = (A->middleCols(start, size) * U).eval();
+        }
+        centre_.du.middleCols(start, size) = (centre_.du.middleCols(start, size) * U).eval();
+        centre_.dbeta.middleCols(start, size) = (centre_.dbeta.middleCols(start, size) * U).eval();
+    };
+    transform(n_theta(), problem_.linear().products().fixed_basis(), n_beta());
+    transform(n_parameters() - problem_.n_zero(), problem_.rows().zero_basis, problem_.n_zero());
 }
 
 void GeneralizedDeviance::differentiate_for_newton() {

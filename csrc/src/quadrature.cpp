@@ -27,7 +27,7 @@ Quadrature::Quadrature(const GeneralizedProblem& problem, Index n_nodes)
     for (Index k = 0; k < count; ++k)
         for (Index a = 0, rest = k; a < c_; ++a, rest /= n_nodes) {
             nodes_(a, k) = rule.nodes[rest % n_nodes];
-            log_weights_[k] += std::log(rule.weights[rest % n_nodes]);
+            log_weights_[k] += std::log(rule.weights[rest % n_nodes]) + 0.5 * nodes_(a, k) * nodes_(a, k);
         }
     const SortedRows& rows = problem.rows();
     const Index n_levels = problem.layout().factors()[0].n_levels;
@@ -41,10 +41,20 @@ Quadrature::Quadrature(const GeneralizedProblem& problem, Index n_nodes)
 
 /// u_k of every level, T u_k and the linear predictors there.
 void Quadrature::place_nodes(Index k, const Pirls& pirls, const Matrix& T) {
+    const double* x = nodes_.col(k).data();
     for (Index g = 0; g < posterior_.rows(); ++g) {
-        const ConstMatrixMap root(root_.data() + g * c_ * c_, c_, c_);
-        u_.segment(g * c_, c_) = pirls.u.segment(g * c_, c_) + root.lazyProduct(nodes_.col(k));
-        b_.segment(g * c_, c_).noalias() = T.lazyProduct(u_.segment(g * c_, c_));
+        const double* root = root_.data() + g * c_ * c_;
+        double *u = u_.data() + g * c_, *b = b_.data() + g * c_;
+        for (Index i = 0; i < c_; ++i) {
+            u[i] = pirls.u[g * c_ + i];
+            for (Index j = 0; j < c_; ++j)
+                u[i] += root[j * c_ + i] * x[j];
+        }
+        for (Index i = 0; i < c_; ++i) {
+            b[i] = 0.0;
+            for (Index j = 0; j < c_; ++j)
+                b[i] += T(i, j) * u[j];
+        }
     }
     eta_ = pirls.base();
     problem_.rows().add_Zb(b_.data(), eta_.data());
@@ -72,8 +82,7 @@ double Quadrature::evaluate(Pirls& pirls, const Templates& T) {
         pirls.evaluate_rows(eta_, out);
         pirls.apply_weights(l);
         for (Index g = 0; g < posterior_.rows(); ++g)
-            posterior_(g, k) = log_weights_[k] + 0.5 * nodes_.col(k).squaredNorm() -
-                               0.5 * u_.segment(g * c_, c_).squaredNorm() +
+            posterior_(g, k) = log_weights_[k] - 0.5 * u_.segment(g * c_, c_).squaredNorm() +
                                l.segment(rows.level_start[g], rows.level_start[g + 1] - rows.level_start[g]).sum();
     }
     for (Index g = 0; g < posterior_.rows(); ++g) {
@@ -119,12 +128,17 @@ void Quadrature::differentiate(Pirls& pirls, const TemplateParameters& parameter
         Ztr.setZero();
         data.add_Ztr(r.data(), Ztr.data());
         for (Index g = 0; g < n_levels; ++g) {
-            const auto Zr = Ztr.segment(g * c_, c_);
-            const auto u = u_.segment(g * c_, c_);
-            template_adjoint.noalias() -= 2.0 * Zr * u.transpose();
-            const Vector slope = -2.0 * (T.transpose() * Zr - posterior_(g, k) * u);
-            u_adjoint.segment(g * c_, c_) += slope;
-            root_adjoint.middleCols(g * c_, c_).noalias() += slope * nodes_.col(k).transpose();
+            const double *Zr = Ztr.data() + g * c_, *u = u_.data() + g * c_;
+            for (Index i = 0; i < c_; ++i) {
+                double slope = 2.0 * posterior_(g, k) * u[i];
+                for (Index j = 0; j < c_; ++j) {
+                    slope -= 2.0 * T(j, i) * Zr[j];
+                    template_adjoint(j, i) -= 2.0 * Zr[j] * u[i];
+                }
+                u_adjoint[g * c_ + i] += slope;
+                for (Index j = 0; j < c_; ++j)
+                    root_adjoint(i, g * c_ + j) += slope * nodes_(j, k);
+            }
         }
     }
     for (Vector& slope : slopes)
@@ -148,9 +162,11 @@ void Quadrature::differentiate(Pirls& pirls, const TemplateParameters& parameter
     }
     const SortedRows::FactorRows& f = data.factors[0];
     for (Index i = 0; i < n; ++i) {
-        const double* z = data.z(f, i);
-        const Eigen::Map<const Vector> z_i(z, c_);
-        rows.h[i] = z_i.dot(ConstMatrixMap(V.data() + f.level[i] * c_ * c_, c_, c_) * z_i);
+        const double *z = data.z(f, i), *V_g = V.data() + f.level[i] * c_ * c_;
+        rows.h[i] = 0.0;
+        for (Index a = 0; a < c_; ++a)
+            for (Index b = 0; b < c_; ++b)
+                rows.h[i] += z[a] * z[b] * V_g[a * c_ + b];
     }
     rows.v = rows.h.cwiseProduct(rows.weights_d1);
     Vector Zv = Vector::Zero(q), modes(q), b(q), s = Vector::Zero(q), t = Vector::Zero(q);

@@ -32,7 +32,7 @@ class Quadrature {
     const GeneralizedProblem& problem_;
     Index c_;
     Matrix nodes_;                 // c x K
-    Vector log_weights_;           // K
+    Vector log_weights_;           // K: log omega_k + |x_k|^2 / 2
     RowMatrix posterior_;          // levels x K: log terms, then their shares
     std::vector<double> A_, root_;  // per level Z_g'WZ_g with the criterion's weights, and R_g
     Vector u_, b_, eta_;           // of one node

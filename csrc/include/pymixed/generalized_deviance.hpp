@@ -94,6 +94,8 @@ class GeneralizedDeviance {
 
  private:
     void differentiate(bool with_curvature);
+    void differentiate_laplace(bool with_curvature);
+    void change_units(bool with_curvature);
     bool load(const Vector& psi, Coordinates coordinates);
     void change_fixed_part(Vector& psi, bool to_user) const;
     bool factor_criterion();
