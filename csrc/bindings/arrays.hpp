@@ -6,9 +6,9 @@
 
 inline pybind11::array_t<double> take(std::vector<double>&& values, std::vector<pybind11::ssize_t> shape) {
     auto* owner = new std::vector<double>(std::move(values));
-    return pybind11::array_t<double>(
-        std::move(shape), owner->data(),
-        pybind11::capsule(owner, [](void* p) { delete static_cast<std::vector<double>*>(p); }));
+    return pybind11::array_t<double>(std::move(shape), owner->data(), pybind11::capsule(owner, [](void* p) {
+                                         delete static_cast<std::vector<double>*>(p);
+                                     }));
 }
 
 /// One array per factor (the user's order), its columns in the order of the factor's terms.

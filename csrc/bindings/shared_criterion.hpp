@@ -105,9 +105,8 @@ void bind_criterion(pybind11::class_<SharedCriterion<Criterion, Problem>>& bindi
         .def(
             "hessian",
             [](Shared& self, const Vector& parameters, bool internal) {
-                return self.run([&](Criterion& criterion) {
-                    return criterion.hessian(parameters, Shared::coordinates(internal));
-                });
+                return self.run(
+                    [&](Criterion& criterion) { return criterion.hessian(parameters, Shared::coordinates(internal)); });
             },
             py::arg("parameters"), py::arg("internal") = false)
         .def("to_user",

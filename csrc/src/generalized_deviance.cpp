@@ -47,8 +47,7 @@ void GeneralizedDeviance::change_fixed_part(Vector& psi, bool to_user) const {
 
 Vector GeneralizedDeviance::to_user(const Vector& psi) const {
     Vector out = psi;
-    out.head(n_theta()) =
-        problem_.linear().products().random_basis().to_user(problem_.layout(), psi.head(n_theta()));
+    out.head(n_theta()) = problem_.linear().products().random_basis().to_user(problem_.layout(), psi.head(n_theta()));
     change_fixed_part(out, true);
     return out;
 }
@@ -209,8 +208,8 @@ void GeneralizedDeviance::differentiate_laplace(bool with_curvature) {
     const Index first = m + n_beta();
     for (Index a = 0; a < problem_.family().n_channels(); ++a) {
         const auto& channel = rows_->channels[a];
-        const Vector slope = -2.0 * channel.l + rows_->h.cwiseProduct(channel.weights) +
-                             rows_->shift.cwiseProduct(channel.d1);
+        const Vector slope =
+            -2.0 * channel.l + rows_->h.cwiseProduct(channel.weights) + rows_->shift.cwiseProduct(channel.d1);
         if (a < k)
             gradient_[first + a] = slope.sum() - 2.0 * pirls_->normalizer_gradient()[a];
         else

@@ -7,10 +7,7 @@
 namespace pymixed {
 
 PenalizedFactor::PenalizedFactor(const Problem& problem, const SortedRows& rows, int n_threads)
-    : problem_(problem),
-      rows_(rows),
-      leading_(problem.leading().c, problem.leading().n_levels),
-      inverse_(leading_) {
+    : problem_(problem), rows_(rows), leading_(problem.leading().c, problem.leading().n_levels), inverse_(leading_) {
     const Index blocks = leading_.n_levels * leading_.c * leading_.c;
     V_.resize(blocks);
     if (problem.has_tail()) {

@@ -52,7 +52,7 @@ class PenalizedFactor {
     LeadingInverse inverse_;
     TailValues values_;
     std::unique_ptr<SchurComplement> schur_;
-    Matrix half_, solution_;           // q2 x m
+    Matrix half_, solution_;            // q2 x m
     std::vector<double> R_, V_, cell_;  // R_g, Q_gg, -K_g Y_g laid out as the couplings
     bool negative_ = false, inverted_ = false;
     double log_determinant_ = 0.0;

@@ -34,13 +34,13 @@ class Pirls {
     // at the modes
     double penalized_deviance() const { return penalized_deviance_; }  ///< without the family's normalizer
     double magnitude() const { return 2.0 * (l_.cwiseAbs().sum() + std::abs(normalizer_)); }
-    double normalizer() const { return normalizer_; }  ///< of the family, summed over the rows
+    double normalizer() const { return normalizer_; }                           ///< of the family, summed over the rows
     const Vector& normalizer_gradient() const { return normalizer_gradient_; }  ///< by the family's parameters
     const Vector& eta() const { return eta_; }
-    const Vector& base() const { return base_; }    ///< offset + X beta
-    const Vector& b() const { return b_; }          ///< T u
-    const Vector& score() const { return r_; }      ///< w l'
-    const Vector& weights() const { return w_; }    ///< -w l''
+    const Vector& base() const { return base_; }  ///< offset + X beta
+    const Vector& b() const { return b_; }        ///< T u
+    const Vector& score() const { return r_; }    ///< w l'
+    const Vector& weights() const { return w_; }  ///< -w l''
     PenalizedFactor& factor() { return factor_; }
     const Family& family() const { return *family_; }
     const Vector& zeta() const { return zeta_; }

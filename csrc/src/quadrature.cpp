@@ -95,8 +95,8 @@ double Quadrature::evaluate(Pirls& pirls, const Templates& T) {
     return value;
 }
 
-void Quadrature::differentiate(Pirls& pirls, const TemplateParameters& parameters,
-                               RowDerivatives& rows, Vector& gradient) {
+void Quadrature::differentiate(Pirls& pirls, const TemplateParameters& parameters, RowDerivatives& rows,
+                               Vector& gradient) {
     const SortedRows& data = problem_.rows();
     const Matrix& T = parameters.T()[0];
     const Index n = data.n, q = data.q, n_levels = posterior_.rows(), m = problem_.n_theta(), p = problem_.p(),

@@ -23,19 +23,18 @@ class Quadrature {
     double evaluate(Pirls& pirls, const Templates& T);
     /// Writes the gradient in internal psi; `rows` are the derivatives at the modes, the factor of `pirls` that of the
     /// observed weights.
-    void differentiate(Pirls& pirls, const TemplateParameters& parameters, RowDerivatives& rows,
-                       Vector& gradient);
+    void differentiate(Pirls& pirls, const TemplateParameters& parameters, RowDerivatives& rows, Vector& gradient);
 
  private:
     void place_nodes(Index k, const Pirls& pirls, const Matrix& T);
 
     const GeneralizedProblem& problem_;
     Index c_;
-    Matrix nodes_;                 // c x K
-    Vector log_weights_;           // K: log omega_k + |x_k|^2 / 2
-    RowMatrix posterior_;          // levels x K: log terms, then their shares
+    Matrix nodes_;                  // c x K
+    Vector log_weights_;            // K: log omega_k + |x_k|^2 / 2
+    RowMatrix posterior_;           // levels x K: log terms, then their shares
     std::vector<double> A_, root_;  // per level Z_g'WZ_g with the criterion's weights, and R_g
-    Vector u_, b_, eta_;           // of one node
+    Vector u_, b_, eta_;            // of one node
 };
 
 }  // namespace pymixed

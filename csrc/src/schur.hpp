@@ -72,7 +72,7 @@ class SchurComplement {
     bool keep_factor_;
     std::vector<double> S0_, S_;   // values of lower triangles; S_ becomes L, S^-1, Q in turn
     std::vector<double> inverse_;  // S^-1, Q where L is kept (sparse only)
-    std::vector<double> column_;  // one dense column (sparse only)
+    std::vector<double> column_;   // one dense column (sparse only)
     int n_threads_;
     std::vector<double> kernel_memory_;  // of all threads (dense only)
     std::vector<double> row_scale_;      // template of each scalar row (scalar tails)

@@ -121,7 +121,8 @@ SortedRows::SortedRows(const Problem& problem, const Rows& rows, const std::vect
             const Index k =
                 std::lower_bound(level + coupling.start[g], level + coupling.start[g + 1], right.level[i]) - level;
             pair.cell[i] = static_cast<std::int32_t>(cells + k * size);
-            const Index upper = std::min(left.first[i], right.first[i]), lower = std::max(left.first[i], right.first[i]);
+            const Index upper = std::min(left.first[i], right.first[i]),
+                        lower = std::max(left.first[i], right.first[i]);
             if (tail.dense()) {
                 pair.below[i] = lower - upper;
             } else {

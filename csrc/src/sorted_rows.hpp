@@ -19,7 +19,8 @@ struct SortedRows {
         Index c;
         bool intercept;                   ///< its only column is the constant 1
         std::vector<std::int32_t> level;  ///< n
-        std::vector<std::int32_t> first;  ///< n: its first random effect, counted from the start of the part (see above)
+        std::vector<std::int32_t>
+            first;  ///< n: its first random effect, counted from the start of the part (see above)
         std::vector<std::int32_t> entry;  ///< n: its first entry in Tail::coupling_row (tail factors)
         Index first_cell = 0;             ///< where the factor's levels begin in Tail::A22_position (tail factors)
         std::vector<double> z;            ///< n x c, row by row; empty where `intercept`
@@ -40,14 +41,14 @@ struct SortedRows {
     void add_Ztr(const double* r, Index first, Index last, double* out) const;
     const double* z(const FactorRows& f, Index row) const { return f.intercept ? &one : f.z.data() + row * f.c; }
 
-    Index n, q1, q;                      ///< rows; random effects of the leading factor, of all
-    std::vector<std::int32_t> order;     ///< the host's row of each sorted one
-    Vector y, weights, offset;           ///< n; empty where there are none
-    Matrix X, X_zero;                    ///< n x p and n x r, in internal bases
-    FixedBasis zero_basis;               ///< of X_zero
-    std::vector<Index> level_start;      ///< leading factor: n_levels + 1
+    Index n, q1, q;                                ///< rows; random effects of the leading factor, of all
+    std::vector<std::int32_t> order;               ///< the host's row of each sorted one
+    Vector y, weights, offset;                     ///< n; empty where there are none
+    Matrix X, X_zero;                              ///< n x p and n x r, in internal bases
+    FixedBasis zero_basis;                         ///< of X_zero
+    std::vector<Index> level_start;                ///< leading factor: n_levels + 1
     std::vector<std::vector<Index>> first_effect;  ///< [factor][level] -> its first random effect
-    std::vector<FactorRows> factors;     ///< internal order
+    std::vector<FactorRows> factors;               ///< internal order
     std::vector<PairRows> pairs;
 
     static constexpr double one = 1.0;

@@ -10,7 +10,8 @@
 // penalised deviance together with u, and d is a function of theta and a.
 //
 // Gradient by the implicit-function theorem (Skaug & Fournier 2006, Comput. Stat. Data Anal. 51; docs/mathematics.md).
-// With r = w l', h_i = z_i'T M^-1 T'z_i, v = h dW/deta, s = Z'r, W_o the observed weights and Q_o the inverse with them,
+// With r = w l', h_i = z_i'T M^-1 T'z_i, v = h dW/deta, s = Z'r, W_o the observed weights and Q_o the inverse with
+// them,
 //
 //     e = v - W_o Z Q_o Z'v,   t = Z'e,   H = sum_g [ Z_g'V^-1Z_g - s_g s_g' + (t_g s_g' + s_g t_g')/2 ]
 //     dd/dT = 2 H T,   dd/dbeta = X'(e - 2 r),   dd/da = sum_i (-2 dl_i + h_i dW_i + (Z Q_o Z'v)_i dr_i)/da
@@ -76,7 +77,7 @@ class GeneralizedDeviance {
 
     const GeneralizedProblem& problem() const { return problem_; }
     bool profiled() const { return profiled_; }
-    Index n_pirls() const;                             ///< iterations of PIRLS so far
+    Index n_pirls() const;                                  ///< iterations of PIRLS so far
     Index n_evaluations() const { return n_evaluations_; }  ///< of the criterion so far, those for differences too
 
     // Quantities of the last evaluate(), in the host's units.
