@@ -103,20 +103,6 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
         """
         return self.core.differentiate(x, internal=True)[1], self.core.hessian(x, internal=True)
 
-    def covariance(self, hessian: Array, free: NDArray[np.bool_], part: slice) -> Array:
-        """Asymptotic covariance of a part of the parameters that the two coordinates share up to a linear map.
-
-        `hessian` and `free` are of the core's coordinates; the part is the coefficients or those of the zero inflation.
-        """
-        units = np.eye(len(free))[part]
-        if len(units) == 0:
-            return np.empty((0, 0))
-        to_internal = np.column_stack([self.core.to_internal(unit)[part] for unit in units])
-        wanted = np.zeros(len(free), np.bool_)
-        wanted[part] = True
-        internal = parameter_covariance(hessian, wanted, free)
-        return np.asarray(np.linalg.solve(to_internal, np.linalg.solve(to_internal, internal).T))
-
 
 def _core_family(family: Family) -> _core.Family:
     if isinstance(family, Custom):
@@ -129,6 +115,18 @@ def _core_family(family: Family) -> _core.Family:
     elif isinstance(distribution, Tweedie):
         power = distribution.power
     return _core.make_family(distribution.name, family.link.core_name, shape, power)
+
+
+def _covariance(hessian: Array, free: NDArray[np.bool_], part: slice, to_user: Array) -> Array:
+    """Asymptotic covariance of the coefficients or those of the zero inflation, `part` of the parameters.
+
+    `hessian` and `free` are of the core's coordinates, from which `to_user` leads to the user's.
+    """
+    if to_user.size == 0:
+        return np.empty((0, 0))
+    wanted = np.zeros(len(free), np.bool_)
+    wanted[part] = True
+    return np.asarray(to_user @ parameter_covariance(hessian, wanted, free) @ to_user.T)
 
 
 def _no_estimates(design: MixedDesign, family: Family, reason: str) -> InputError:
@@ -174,13 +172,14 @@ def fit_generalized(design: MixedDesign, family: Family, timer: Timer, options: 
     by_hessian = options.se == "hessian" and options.n_agq > 0 and convergence.min_eigenvalue >= LEAST_CURVATURE
     params = GLMMParams(
         **shared,
-        vcov=engine.covariance(hessian, free, slice(m, m + p)) if by_hessian else rx_covariance,
+        vcov=(_covariance(hessian, free, slice(m, m + p), engine.problem.coefficient_map) if by_hessian
+              else rx_covariance),
         term_covariances=term_covariances(design.terms, theta, 1.0), objective=objective,
         convergence=convergence, n_iter=n_iter,
         family_name=family.name, link_name=family.link_name, family_parameters=constants,
         dispersion=family.distribution.dispersion(constants), extra=extra, extra_names=extra_names,
         zi_coefficients=zi, zi_names=design.zi_names,
-        zi_vcov=engine.covariance(hessian, free, slice(len(psi) - len(zi), len(psi))),
+        zi_vcov=_covariance(hessian, free, slice(len(psi) - len(zi), len(psi)), engine.problem.zero_map),
         linear_predictor=eta,
         n_agq=int(options.n_agq), se_method="hessian" if by_hessian else "rx")
     singular = singular_directions(design.terms, theta, None)

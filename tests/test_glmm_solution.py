@@ -407,8 +407,9 @@ def test_a_custom_family_fits_as_the_built_in_one():
     assert (fit.family_name, fit.link_name) == ("by hand", "custom")
     np.testing.assert_allclose(fit.log_likelihood, expected.log_likelihood, rtol=1e-9)
     np.testing.assert_allclose(fit.se, expected.se, rtol=1e-5)
+    # the two start elsewhere, and each stops where a further step would gain 1e-11: up to 5e-6 standard errors away
     for kind in ("response", "pearson", "working"):
-        np.testing.assert_allclose(fit.resid(kind), expected.resid(kind), rtol=1e-5, atol=1e-8)
+        np.testing.assert_allclose(fit.resid(kind), expected.resid(kind), rtol=1e-5, atol=1e-6)
     assert np.isnan(fit.deviance)
     with pytest.raises(InputError, match="a custom family has no quantile residuals"):
         fit.resid("quantile")

@@ -75,6 +75,8 @@ void bind_generalized(py::module_& module) {
         .def_property_readonly("aliased", [](const GeneralizedProblem& self) { return self.linear().aliased(); })
         .def_property_readonly("method",
                                [](const GeneralizedProblem& self) { return to_string(self.linear().method()); })
+        .def_property_readonly("coefficient_map", &GeneralizedProblem::coefficient_map)
+        .def_property_readonly("zero_map", &GeneralizedProblem::zero_map)
         .def_property_readonly("workspace_bytes",
                                [](const GeneralizedProblem& self) { return self.linear().workspace_bytes(); });
 

@@ -74,7 +74,9 @@ void GeneralizedDeviance::build_equations(const Templates& T, const Vector& scor
         const Index width = D.rows();
         for (Index g = 0; g < layout.factors()[f].n_levels; ++g) {
             const Index start = data.first_effect[f][g];
-            c.col(j).segment(start, width).noalias() = D * score.segment(start, width);
+            for (Index a = 0; a < width; ++a)
+                for (Index b = 0; b < width; ++b)
+                    c(start + a, j) += D(a, b) * score[start + b];
         }
     }
     Matrix& R = equations_->R;

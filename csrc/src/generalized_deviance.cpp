@@ -185,17 +185,25 @@ void GeneralizedDeviance::differentiate_laplace(bool with_curvature) {
         rows_->shift += data.X * beta_share;
     rows_->e = rows_->v - pirls_->weights().cwiseProduct(rows_->shift);
 
-    Vector t = Vector::Zero(data.q);
-    data.add_Ztr(rows_->e.data(), t.data());
+    Vector rest = -score;  // t - s
+    data.add_Ztr(rows_->e.data(), rest.data());
     for (std::size_t f = 0; f < H_.size(); ++f) {
         const Index c = T[f].rows();
-        // sums of s_g r_g' with r = t - s, and of (T's_g) r_g' + (T'r_g) s_g': T first, where T is zero s may be huge
+        // sums of s_g r_g', r = t - s, and of (T's_g) r_g' + (T'r_g) s_g': T first, where T is zero s may be huge
         Matrix sr = Matrix::Zero(c, c), Tsr = Matrix::Zero(c, c);
         for (const Index start : data.first_effect[f]) {
-            const Vector s_g = score.segment(start, c), r_g = t.segment(start, c) - s_g;
-            sr.noalias() += s_g * r_g.transpose();
-            Tsr.noalias() += (T[f].transpose() * s_g) * r_g.transpose();
-            Tsr.noalias() += (T[f].transpose() * r_g) * s_g.transpose();
+            const double *s_g = score.data() + start, *r_g = rest.data() + start;
+            for (Index i = 0; i < c; ++i) {
+                double Ts = 0.0, Tr = 0.0;
+                for (Index k = 0; k < c; ++k) {
+                    Ts += T[f](k, i) * s_g[k];
+                    Tr += T[f](k, i) * r_g[k];
+                }
+                for (Index j = 0; j < c; ++j) {
+                    sr(i, j) += s_g[i] * r_g[j];
+                    Tsr(i, j) += Ts * r_g[j] + Tr * s_g[j];
+                }
+            }
         }
         H_[f] += 0.5 * (sr + sr.transpose());
         TH_[f] += 0.5 * Tsr;

@@ -1,5 +1,6 @@
 #include "pymixed/generalized_problem.hpp"
 
+#include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
 
@@ -81,6 +82,18 @@ GeneralizedProblem::GeneralizedProblem(RandomEffects layout, const Rows& rows, s
 }
 
 GeneralizedProblem::~GeneralizedProblem() = default;
+
+static Matrix to_host(const FixedBasis& basis) {
+    return basis.U().topLeftCorner(basis.p(), basis.p()).inverse();
+}
+
+Matrix GeneralizedProblem::coefficient_map() const {
+    return to_host(linear_->products().fixed_basis());
+}
+
+Matrix GeneralizedProblem::zero_map() const {
+    return to_host(rows_->zero_basis);
+}
 
 Index GeneralizedProblem::n_zero() const {
     return rows_->X_zero.cols();

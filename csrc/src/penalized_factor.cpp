@@ -117,21 +117,32 @@ bool PenalizedFactor::levels_are_positive_definite(const Matrix& T) const {
     return true;
 }
 
+/// out = M x for a c x c matrix by rows, or M'x with `transposed`.
+static void multiply_small(Index c, const double* M, bool transposed, const double* x, double* out) {
+    for (Index i = 0; i < c; ++i) {
+        out[i] = 0.0;
+        for (Index j = 0; j < c; ++j)
+            out[i] += M[transposed ? j * c + i : i * c + j] * x[j];
+    }
+}
+
 void PenalizedFactor::solve(const Templates& T, const Matrix& F, Matrix& B, Matrix* U) {
     const Index c = leading_.c, m = F.cols(), q1 = rows_.q1, q2 = rows_.q - q1;
     B.resize(F.rows(), m);
     if (U != nullptr)
         U->resize(F.rows(), m);
     const Tail* tail = schur_ ? &problem_.tail() : nullptr;
-    // the leading part of the right-hand sides, less what the tail takes away; c x m at a time
-    RowMatrix rhs(c, m), half(c, m);
+    std::vector<double> rhs(c), half(c);
     if (tail != nullptr) {
         solution_ = F.bottomRows(q2);
-        for (Index g = 0; g < leading_.n_levels; ++g) {
-            half.noalias() = ConstRowMatrixMap(inverse_.K(g), c, c).lazyProduct(F.middleRows(g * c, c));
-            for (Index i = tail->coupling_start[g]; i < tail->coupling_start[g + 1]; ++i)
-                for (Index a = 0; a < c; ++a)
-                    solution_.row(tail->coupling_row[i]) -= values_.coupling[i * c + a] * half.row(a);
+        for (Index k = 0; k < m; ++k) {  // less what the leading factor takes away
+            double* out = solution_.col(k).data();
+            for (Index g = 0; g < leading_.n_levels; ++g) {
+                multiply_small(c, inverse_.K(g), false, F.col(k).data() + g * c, half.data());
+                for (Index i = tail->coupling_start[g]; i < tail->coupling_start[g + 1]; ++i)
+                    for (Index a = 0; a < c; ++a)
+                        out[tail->coupling_row[i]] -= values_.coupling[i * c + a] * half[a];
+            }
         }
         if (inverted_) {
             schur_->multiply_Q(T, solution_);
@@ -145,29 +156,26 @@ void PenalizedFactor::solve(const Templates& T, const Matrix& F, Matrix& B, Matr
         }
         B.bottomRows(q2) = solution_;
     }
-    for (Index g = 0; g < leading_.n_levels; ++g) {
-        rhs = F.middleRows(g * c, c);
-        if (tail != nullptr)
-            for (Index i = tail->coupling_start[g]; i < tail->coupling_start[g + 1]; ++i)
-                for (Index a = 0; a < c; ++a)
-                    rhs.row(a) -= values_.coupling[i * c + a] * solution_.row(tail->coupling_row[i]);
-        B.middleRows(g * c, c).noalias() = ConstRowMatrixMap(inverse_.K(g), c, c).lazyProduct(rhs);
-        if (U != nullptr) {
-            half.noalias() = ConstRowMatrixMap(inverse_.N(g), c, c).transpose().lazyProduct(rhs);
-            U->middleRows(g * c, c).noalias() = T[0].transpose().lazyProduct(half);
+    for (Index k = 0; k < m; ++k)
+        for (Index g = 0; g < leading_.n_levels; ++g) {
+            std::copy_n(F.col(k).data() + g * c, c, rhs.begin());
+            if (tail != nullptr)
+                for (Index i = tail->coupling_start[g]; i < tail->coupling_start[g + 1]; ++i)
+                    for (Index a = 0; a < c; ++a)
+                        rhs[a] -= values_.coupling[i * c + a] * solution_(tail->coupling_row[i], k);
+            multiply_small(c, inverse_.K(g), false, rhs.data(), B.col(k).data() + g * c);
+            if (U == nullptr)
+                continue;
+            multiply_small(c, inverse_.N(g), true, rhs.data(), half.data());
+            multiply_small(c, T[0].data(), false, half.data(), U->col(k).data() + g * c);  // by columns: T'
         }
-    }
 }
 
 void PenalizedFactor::multiply_template(const Templates& T, bool transposed, const Vector& v, Vector& out) {
     const Index c = leading_.c;
     out.resize(v.size());
-    for (Index g = 0; g < leading_.n_levels; ++g) {
-        if (transposed)
-            out.segment(g * c, c).noalias() = T[0].transpose().lazyProduct(v.segment(g * c, c));
-        else
-            out.segment(g * c, c).noalias() = T[0].lazyProduct(v.segment(g * c, c));
-    }
+    for (Index g = 0; g < leading_.n_levels; ++g)
+        multiply_small(c, T[0].data(), !transposed, v.data() + g * c, out.data() + g * c);  // T by columns
     if (schur_) {
         out.tail(rows_.q - rows_.q1) = v.tail(rows_.q - rows_.q1);
         schur_->multiply_template(T, transposed, out.tail(rows_.q - rows_.q1));
@@ -183,20 +191,30 @@ void PenalizedFactor::invert(const Templates& T, Templates& products) {
     inverted_ = true;
     schur_->coupling_products_into(cell_.data());
     const Tail& tail = problem_.tail();
-    std::vector<double> row(c);
-    Matrix KR(c, c);
+    std::vector<double> column(c), KR(c * c);
     for (Index g = 0; g < leading_.n_levels; ++g) {
-        MatrixMap R(R_.data() + g * c * c, c, c), V(V_.data() + g * c * c, c, c);
-        const ConstMatrixMap K(inverse_.K(g), c, c);
-        R.setZero();
+        const double* K = inverse_.K(g);
+        double *R = R_.data() + g * c * c, *V = V_.data() + g * c * c;
+        std::fill(R, R + c * c, 0.0);
         for (Index i = tail.coupling_start[g]; i < tail.coupling_start[g + 1]; ++i) {
-            Eigen::Map<Vector> Y(cell_.data() + i * c, c), column(row.data(), c);
-            R.noalias() += Y.lazyProduct(Eigen::Map<const Vector>(values_.coupling.data() + i * c, c).transpose());
-            column.noalias() = -K.lazyProduct(Y);
-            Y = column;
+            double* Y = cell_.data() + i * c;
+            for (Index a = 0; a < c; ++a)
+                for (Index b = 0; b < c; ++b)
+                    R[a * c + b] += Y[a] * values_.coupling[i * c + b];
+            multiply_small(c, K, false, Y, column.data());
+            for (Index a = 0; a < c; ++a)
+                Y[a] = -column[a];
         }
-        KR.noalias() = K.lazyProduct(R);
-        V.noalias() += KR.lazyProduct(K);
+        for (Index a = 0; a < c; ++a)
+            for (Index b = 0; b < c; ++b) {
+                KR[a * c + b] = 0.0;
+                for (Index k = 0; k < c; ++k)
+                    KR[a * c + b] += K[a * c + k] * R[k * c + b];
+            }
+        for (Index a = 0; a < c; ++a)
+            for (Index b = 0; b < c; ++b)
+                for (Index k = 0; k < c; ++k)
+                    V[a * c + b] += KR[a * c + k] * K[k * c + b];
     }
 }
 

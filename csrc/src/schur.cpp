@@ -337,6 +337,12 @@ void SchurComplement::diagonal_block_into(Index block, Eigen::Ref<Matrix> out) c
 }
 
 void SchurComplement::multiply_template(const Templates& T, bool transposed, Eigen::Ref<Matrix> B) {
+    if (tail_.scalar) {
+        for (Index k = 0; k < B.cols(); ++k)
+            for (Index j = 0; j < tail_.q(); ++j)
+                B(j, k) *= T[tail_.block_factor[j]](0, 0);
+        return;
+    }
     for (Index J = 0; J < tail_.n_blocks(); ++J) {
         const Matrix& t = T[tail_.block_factor[J]];
         const Index c = t.rows();

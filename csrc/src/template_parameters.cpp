@@ -64,11 +64,19 @@ void TemplateParameters::sum_levels(const Leading& lead, const LeadingInverse& i
     for (Index k = 0; k < lead.n_patterns; ++k)
         H[0] += lead.count[k] * ConstMatrixMap(inverse.AN(k), c1, c1);
     if (R != nullptr) {
-        MatrixMap half(small_.data(), c1, c1);
+        double* half = small_.data();  // R_g N
         for (Index g = 0; g < lead.n_levels; ++g) {
-            const ConstRowMatrixMap N(inverse.N(lead.pattern[g]), c1, c1);
-            half.noalias() = ConstMatrixMap(R + g * c1 * c1, c1, c1).lazyProduct(N);
-            H[0].noalias() -= N.transpose().lazyProduct(half);
+            const double *N = inverse.N(lead.pattern[g]), *R_g = R + g * c1 * c1;
+            for (Index i = 0; i < c1; ++i)
+                for (Index j = 0; j < c1; ++j) {
+                    half[i * c1 + j] = 0.0;
+                    for (Index k = 0; k < c1; ++k)
+                        half[i * c1 + j] += R_g[i * c1 + k] * N[k * c1 + j];
+                }
+            for (Index j = 0; j < c1; ++j)
+                for (Index i = 0; i < c1; ++i)
+                    for (Index k = 0; k < c1; ++k)
+                        H[0](i, j) -= N[k * c1 + i] * half[k * c1 + j];
         }
     }
     TH[0].noalias() = T_[0].transpose().lazyProduct(H[0]);

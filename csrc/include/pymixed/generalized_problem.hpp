@@ -36,6 +36,10 @@ class GeneralizedProblem {
     Index n_theta() const { return layout().n_theta(); }
     Index n_zero() const;  ///< columns of X0
 
+    /// beta for the host's columns = coefficient_map() times beta for the internal ones, gamma likewise.
+    Matrix coefficient_map() const;
+    Matrix zero_map() const;
+
     /// Where the iteration starts: theta in internal coordinates (MINQUE on the working response), family parameters,
     /// coefficients of X0 in their internal basis, linear predictors (sorted rows).
     const Vector& initial_theta() const { return theta_; }
