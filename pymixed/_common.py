@@ -1,6 +1,7 @@
 """The values that a fit consists of: frozen, independent of pandas, shared by solvers, results and tables."""
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -98,7 +99,7 @@ class Convergence:
 
 
 @dataclass(frozen=True, eq=False)
-class MixedParams:
+class MixedParams(ABC):
     """What linear and generalized linear mixed models estimate alike, with p coefficients and m variance parameters.
 
     Attributes
@@ -154,9 +155,9 @@ class MixedParams:
         return self.coefficients / self.se
 
     @property
+    @abstractmethod
     def p_values(self) -> Array:
         """Two-sided p-values of the coefficients, (p,)."""
-        raise NotImplementedError
 
     @cached_property
     def var_components(self) -> tuple[VarCompSummary, ...]:

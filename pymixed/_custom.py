@@ -105,6 +105,9 @@ class CustomLink(Link):
 
     mean_function: Callable[[Array], Array] | None
 
+    def link(self, mu: Array) -> Array:
+        raise InputError("family: a custom family is not given a link, but the mean of a linear predictor")
+
     def inverse(self, eta: Array) -> Array:
         if self.mean_function is None:
             raise InputError("family: a custom family has values on the scale of the response only with a function "

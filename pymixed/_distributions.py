@@ -11,6 +11,7 @@ Brooks et al. (2017), glmmTMB, R Journal 9(2), for the parameters' names and mea
 """
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
@@ -50,7 +51,7 @@ def is_whole(values: Array) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True)
-class Distribution:
+class Distribution(ABC):
     """A conditional distribution of the response; subclasses are the kinds, instances hold what a user fixed.
 
     Attributes
@@ -111,21 +112,17 @@ class Distribution:
     def _possible(self, y: Array) -> NDArray[np.bool_]:
         return np.ones(len(y), np.bool_)
 
+    @abstractmethod
     def variance(self, mu: Array, parameters: Parameters) -> Array:
         """Variance function V (n,): the variance of y, over the dispersion if `dispersed`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unit_deviance(self, y: Array, mu: Array, parameters: Parameters) -> Array:
         """Deviance of each row of weight one (n,): zero at y = mu, else positive."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cdf(self, y: Array, mu: Array, weights: Array | None, parameters: Parameters) -> tuple[Array, Array]:
         """P(Y < y) and P(Y <= y), each (n,); the same for a continuous distribution."""
-        below = self._below(y, mu, parameters)
-        return below, below
-
-    def _below(self, y: Array, mu: Array, parameters: Parameters) -> Array:
-        raise NotImplementedError
 
 
 class Binomial(Distribution):
@@ -190,8 +187,9 @@ class Counts(Distribution):
         lower = np.where(k == 0, 0.0, self._at_most(np.maximum(k - 1.0, 0.0), mu, parameters))
         return lower, self._at_most(k, mu, parameters)
 
+    @abstractmethod
     def _at_most(self, k: Array, mu: Array, parameters: Parameters) -> Array:
-        raise NotImplementedError
+        """P(Y <= k), (n,)."""
 
 
 class Poisson(Counts):
@@ -254,7 +252,19 @@ class NegativeBinomial1(Counts):
         return _negative_binomial_at_most(k, mu, mu / parameters["dispersion"])
 
 
-class Gamma(Distribution):
+class Continuous(Distribution):
+    """A distribution without atoms."""
+
+    def cdf(self, y: Array, mu: Array, weights: Array | None, parameters: Parameters) -> tuple[Array, Array]:
+        below = self._below(y, mu, parameters)
+        return below, below
+
+    @abstractmethod
+    def _below(self, y: Array, mu: Array, parameters: Parameters) -> Array:
+        """P(Y < y), (n,)."""
+
+
+class Gamma(Continuous):
     """Positive numbers with the variance dispersion mu²."""
 
     name = "gamma"
@@ -300,7 +310,7 @@ class InverseGaussian(Gamma):
         return np.asarray(ndtr(root * (y / mu - 1.0)) + reflected)
 
 
-class Beta(Distribution):
+class Beta(Continuous):
     """Numbers strictly between 0 and 1 with the variance mu (1 - mu) / (1 + precision)."""
 
     name = "beta"
@@ -324,7 +334,7 @@ class Beta(Distribution):
         return np.asarray(betainc(mu * precision, (1.0 - mu) * precision, y), np.float64)
 
 
-class Gaussian(Distribution):
+class Gaussian(Continuous):
     """Numbers with the variance dispersion."""
 
     name = "gaussian"

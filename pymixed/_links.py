@@ -4,6 +4,7 @@ Means are kept inside their range by the machine's epsilon, as R does, so that r
 """
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,7 +26,7 @@ def _inside(mu: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Link:
+class Link(ABC):
     """A link eta = g(mu); instances of a class are equal.
 
     Attributes
@@ -39,17 +40,17 @@ class Link:
     name: ClassVar[str]
     core_name: ClassVar[str]
 
+    @abstractmethod
     def link(self, mu: Array) -> Array:
         """Linear predictor of a mean."""
-        raise NotImplementedError
 
+    @abstractmethod
     def inverse(self, eta: Array) -> Array:
         """Mean of a linear predictor."""
-        raise NotImplementedError
 
+    @abstractmethod
     def inverse_derivative(self, eta: Array) -> Array:
         """Derivative of the mean in the linear predictor."""
-        raise NotImplementedError
 
 
 class Logit(Link):

@@ -1,6 +1,7 @@
 """What the results of linear and generalized linear mixed models share."""
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MixedSolution(Generic[P]):
+class MixedSolution(ABC, Generic[P]):
     """A fitted mixed model: its numbers by name, and tables of them on demand; see the two kinds."""
 
     _result: Result[P]
@@ -182,9 +183,9 @@ class MixedSolution(Generic[P]):
             return modes
         return modes, dict(zip(modes, self._conditional_covariances(), strict=True))
 
+    @abstractmethod
     def _conditional_covariances(self) -> tuple[Array, ...]:
         """Var(b | y) per grouping factor, (levels, c, c)."""
-        raise NotImplementedError
 
     def coef(self) -> dict[str, pd.DataFrame]:
         """Coefficients of each level: fixed effect plus conditional mode of the same name.
@@ -249,9 +250,9 @@ class MixedSolution(Generic[P]):
     # ---- rows and print ----------------------------------------------------------------------------------------------
 
     @property
+    @abstractmethod
     def fitted_values(self) -> Array:
         """Conditional means (n,)."""
-        raise NotImplementedError
 
     @cached_property
     def residuals(self) -> Array:
@@ -262,9 +263,9 @@ class MixedSolution(Generic[P]):
     def _rows_dropped(self) -> int:
         return self._design.n_rows_given - self._design.n
 
+    @abstractmethod
     def summary(self) -> Summary:
         """Lay the fit out as a table; see the two kinds."""
-        raise NotImplementedError
 
     def _described(self, model: str) -> str:
         """The fit in a line, `model` being what it is by which method."""

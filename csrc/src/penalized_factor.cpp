@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "small_matrix.hpp"
+
 namespace pymixed {
 
 PenalizedFactor::PenalizedFactor(const Problem& problem, const SortedRows& rows, int n_threads)
@@ -117,15 +119,6 @@ bool PenalizedFactor::levels_are_positive_definite(const Matrix& T) const {
     return true;
 }
 
-/// out = M x for a c x c matrix by rows, or M'x with `transposed`.
-static void multiply_small(Index c, const double* M, bool transposed, const double* x, double* out) {
-    for (Index i = 0; i < c; ++i) {
-        out[i] = 0.0;
-        for (Index j = 0; j < c; ++j)
-            out[i] += M[transposed ? j * c + i : i * c + j] * x[j];
-    }
-}
-
 void PenalizedFactor::solve(const Templates& T, const Matrix& F, Matrix& B, Matrix* U) {
     const Index c = leading_.c, m = F.cols(), q1 = rows_.q1, q2 = rows_.q - q1;
     B.resize(F.rows(), m);
@@ -138,7 +131,7 @@ void PenalizedFactor::solve(const Templates& T, const Matrix& F, Matrix& B, Matr
         for (Index k = 0; k < m; ++k) {  // less what the leading factor takes away
             double* out = solution_.col(k).data();
             for (Index g = 0; g < leading_.n_levels; ++g) {
-                multiply_small(c, inverse_.K(g), false, F.col(k).data() + g * c, half.data());
+                multiply_small(c, inverse_.K(g), F.col(k).data() + g * c, half.data());
                 for (Index i = tail->coupling_start[g]; i < tail->coupling_start[g + 1]; ++i)
                     for (Index a = 0; a < c; ++a)
                         out[tail->coupling_row[i]] -= values_.coupling[i * c + a] * half[a];
@@ -163,19 +156,20 @@ void PenalizedFactor::solve(const Templates& T, const Matrix& F, Matrix& B, Matr
                 for (Index i = tail->coupling_start[g]; i < tail->coupling_start[g + 1]; ++i)
                     for (Index a = 0; a < c; ++a)
                         rhs[a] -= values_.coupling[i * c + a] * solution_(tail->coupling_row[i], k);
-            multiply_small(c, inverse_.K(g), false, rhs.data(), B.col(k).data() + g * c);
+            multiply_small(c, inverse_.K(g), rhs.data(), B.col(k).data() + g * c);
             if (U == nullptr)
                 continue;
-            multiply_small(c, inverse_.N(g), true, rhs.data(), half.data());
-            multiply_small(c, T[0].data(), false, half.data(), U->col(k).data() + g * c);  // by columns: T'
+            multiply_small_transposed(c, inverse_.N(g), rhs.data(), half.data());
+            multiply_small(c, T[0].data(), half.data(), U->col(k).data() + g * c);  // by columns: T'
         }
 }
 
 void PenalizedFactor::multiply_template(const Templates& T, bool transposed, const Vector& v, Vector& out) {
     const Index c = leading_.c;
     out.resize(v.size());
+    const auto multiply = transposed ? multiply_small : multiply_small_transposed;  // T stands by columns
     for (Index g = 0; g < leading_.n_levels; ++g)
-        multiply_small(c, T[0].data(), !transposed, v.data() + g * c, out.data() + g * c);  // T by columns
+        multiply(c, T[0].data(), v.data() + g * c, out.data() + g * c);
     if (schur_) {
         out.tail(rows_.q - rows_.q1) = v.tail(rows_.q - rows_.q1);
         schur_->multiply_template(T, transposed, out.tail(rows_.q - rows_.q1));
@@ -191,7 +185,7 @@ void PenalizedFactor::invert(const Templates& T, Templates& products) {
     inverted_ = true;
     schur_->coupling_products_into(cell_.data());
     const Tail& tail = problem_.tail();
-    std::vector<double> column(c), KR(c * c);
+    std::vector<double> column(c), KR(c * c), KRK(c * c);
     for (Index g = 0; g < leading_.n_levels; ++g) {
         const double* K = inverse_.K(g);
         double *R = R_.data() + g * c * c, *V = V_.data() + g * c * c;
@@ -201,20 +195,14 @@ void PenalizedFactor::invert(const Templates& T, Templates& products) {
             for (Index a = 0; a < c; ++a)
                 for (Index b = 0; b < c; ++b)
                     R[a * c + b] += Y[a] * values_.coupling[i * c + b];
-            multiply_small(c, K, false, Y, column.data());
+            multiply_small(c, K, Y, column.data());
             for (Index a = 0; a < c; ++a)
                 Y[a] = -column[a];
         }
-        for (Index a = 0; a < c; ++a)
-            for (Index b = 0; b < c; ++b) {
-                KR[a * c + b] = 0.0;
-                for (Index k = 0; k < c; ++k)
-                    KR[a * c + b] += K[a * c + k] * R[k * c + b];
-            }
-        for (Index a = 0; a < c; ++a)
-            for (Index b = 0; b < c; ++b)
-                for (Index k = 0; k < c; ++k)
-                    V[a * c + b] += KR[a * c + k] * K[k * c + b];
+        multiply_small_matrices(c, K, R, KR.data());
+        multiply_small_matrices(c, KR.data(), K, KRK.data());
+        for (Index a = 0; a < c * c; ++a)
+            V[a] += KRK[a];
     }
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "gauss_hermite.hpp"
+#include "small_matrix.hpp"
 
 namespace pymixed {
 
@@ -45,16 +46,10 @@ void Quadrature::place_nodes(Index k, const Pirls& pirls, const Matrix& T) {
     for (Index g = 0; g < posterior_.rows(); ++g) {
         const double* root = root_.data() + g * c_ * c_;
         double *u = u_.data() + g * c_, *b = b_.data() + g * c_;
-        for (Index i = 0; i < c_; ++i) {
-            u[i] = pirls.u[g * c_ + i];
-            for (Index j = 0; j < c_; ++j)
-                u[i] += root[j * c_ + i] * x[j];
-        }
-        for (Index i = 0; i < c_; ++i) {
-            b[i] = 0.0;
-            for (Index j = 0; j < c_; ++j)
-                b[i] += T(i, j) * u[j];
-        }
+        multiply_small_transposed(c_, root, x, u);  // both stand by columns
+        for (Index i = 0; i < c_; ++i)
+            u[i] += pirls.u[g * c_ + i];
+        multiply_small_transposed(c_, T.data(), u, b);
     }
     eta_ = pirls.base();
     problem_.rows().add_Zb(b_.data(), eta_.data());

@@ -1,5 +1,5 @@
 #pragma once
-// Inverse of a matrix of the size of a template.
+// Inverse and products of matrices of the size of a template.
 
 #include <cmath>
 #include <utility>
@@ -7,6 +7,35 @@
 #include "pymixed/types.hpp"
 
 namespace pymixed {
+
+/// out = M x for a c x c matrix M by rows (M'x for one by columns).
+inline void multiply_small(Index c, const double* M, const double* x, double* out) {
+    for (Index i = 0; i < c; ++i) {
+        out[i] = 0.0;
+        for (Index j = 0; j < c; ++j)
+            out[i] += M[i * c + j] * x[j];
+    }
+}
+
+/// out = M'x for M by rows (M x for one by columns).
+inline void multiply_small_transposed(Index c, const double* M, const double* x, double* out) {
+    for (Index i = 0; i < c; ++i) {
+        out[i] = 0.0;
+        for (Index j = 0; j < c; ++j)
+            out[i] += M[j * c + i] * x[j];
+    }
+}
+
+/// out = A B, all c x c by rows.
+inline void multiply_small_matrices(Index c, const double* A, const double* B, double* out) {
+    for (Index i = 0; i < c; ++i)
+        for (Index j = 0; j < c; ++j) {
+            double sum = 0.0;
+            for (Index k = 0; k < c; ++k)
+                sum += A[i * c + k] * B[k * c + j];
+            out[i * c + j] = sum;
+        }
+}
 
 /// The inverse of a general c x c matrix and its determinant by Gauss-Jordan with row pivoting; `a` is destroyed.
 /// C > 0 fixes the size at compile time.

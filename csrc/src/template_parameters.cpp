@@ -67,12 +67,7 @@ void TemplateParameters::sum_levels(const Leading& lead, const LeadingInverse& i
         double* half = small_.data();  // R_g N
         for (Index g = 0; g < lead.n_levels; ++g) {
             const double *N = inverse.N(lead.pattern[g]), *R_g = R + g * c1 * c1;
-            for (Index i = 0; i < c1; ++i)
-                for (Index j = 0; j < c1; ++j) {
-                    half[i * c1 + j] = 0.0;
-                    for (Index k = 0; k < c1; ++k)
-                        half[i * c1 + j] += R_g[i * c1 + k] * N[k * c1 + j];
-                }
+            multiply_small_matrices(c1, R_g, N, half);
             for (Index j = 0; j < c1; ++j)
                 for (Index i = 0; i < c1; ++i)
                     for (Index k = 0; k < c1; ++k)
