@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 import pymixed as pm
-from pymixed.errors import InputError, PymixedWarning
+from pymixed.errors import BoundaryWarning, InputError, PymixedWarning
 
 Array = NDArray[np.float64]
 
@@ -215,6 +215,33 @@ def test_groups_of_zeros_only(family: DenseFamily, n_agq: int) -> None:
     assert codes(solution) == set()
     assert (solution.ranef()["a"].to_numpy()[:4] < -1).all()
     assert solution.n_iter <= MAX_EVALUATIONS
+
+
+@pytest.mark.parametrize("name", ["negative_binomial", "nbinom1", "t"])
+def test_a_family_that_is_wider_than_the_data(name: str) -> None:
+    """The parameter that makes it wider goes to its end in a few steps, and the fit is that of the simpler family."""
+    rng, groups, x, effects = clustered(n=600)
+    eta = 1 + 0.3 * x + 0.5 * effects
+    y, simple = ((eta + rng.uniform(-1, 1, 600), "gaussian") if name == "t" else
+                 (rng.binomial(20, np.exp(eta) / 30), "poisson"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BoundaryWarning)
+        solution, simpler = (pm.glmm(y, with_intercept(x), {"a": groups}, family=family) for family in (name, simple))
+    assert "boundary" in codes(solution)
+    assert solution.converged
+    assert solution.n_iter <= 25
+    assert_allclose(solution.log_likelihood, simpler.log_likelihood, rtol=1e-9)
+    assert_allclose(solution.coefficients, simpler.coefficients, atol=1e-4 * simpler.se.min())
+
+
+@pytest.mark.parametrize("n_agq", [0, 1, 5])
+def test_no_fixed_effects(n_agq: int) -> None:
+    rng, groups, x, effects = clustered()
+    y = rng.poisson(np.exp(effects))
+    solution = pm.glmm(y, np.empty((120, 0)), {"a": groups}, family="poisson", offset=0.1 * x, n_agq=n_agq)
+    model = model_of(y, np.empty((120, 0)), groups, POISSON, offset=0.1 * x)
+    assert_minimum(solution, model)
+    assert solution.coefficients.shape == solution.se.shape == (0,)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 4, 6])
