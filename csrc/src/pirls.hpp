@@ -51,7 +51,9 @@ class Pirls {
     void apply_weights(Vector& values) const;
 
     Index n_iterations = 0;    ///< of all solves
-    double tolerance = 1e-10;  ///< squared length of the last Newton step, after which the modes are taken as found
+    /// Squared length of the last Newton step, after which the modes are taken as found; also, within a factor of ten,
+    /// of the largest change of a linear predictor.
+    double tolerance = 1e-10;
 
  private:
     bool iterate(const Templates& T);
