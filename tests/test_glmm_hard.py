@@ -234,6 +234,15 @@ def test_a_family_that_is_wider_than_the_data(name: str) -> None:
     assert_allclose(solution.coefficients, simpler.coefficients, atol=1e-4 * simpler.se.min())
 
 
+@pytest.mark.parametrize("theta", [1e2, 1e4, 1e6])
+def test_modes_where_means_saturate(theta: float) -> None:
+    """Weights vanish there: modes that are near by the weights may be far by the determinant."""
+    y, groups = np.repeat([0.0, 1, 1, 0, 0, 1], 2), np.repeat(np.arange(6), 2)
+    model = model_of(y, np.ones((12, 1)), groups, LOGIT)
+    # the fit itself goes far out, and evaluates from there
+    assert_allclose(model.fit().deviance_at([theta], [0.0]), model.dense().criterion(np.array([theta, 0.0])), rtol=1e-8)
+
+
 @pytest.mark.parametrize("n_agq", [0, 1, 5])
 def test_no_fixed_effects(n_agq: int) -> None:
     rng, groups, x, effects = clustered()

@@ -137,7 +137,7 @@ bool Pirls::newton_step(const Templates& T, const Vector& r) {
 }
 
 bool Pirls::iterate(const Templates& T) {
-    Vector last_u, last_beta, last_eta;
+    Vector last_u, last_beta;
     for (int iteration = 0; iteration < most_iterations; ++iteration) {
         ++n_iterations;
         if (!newton_step(T, r_))
@@ -146,7 +146,7 @@ bool Pirls::iterate(const Templates& T) {
             return true;
         last_u = u;
         last_beta = beta;
-        last_eta = eta_;
+        const double log_determinant = factor_.log_determinant();
         // what rounding can hide in the sum
         const double noise = 1e-13 * (1.0 + std::abs(penalized_deviance_)) + 4e-16 * magnitude();
         double fraction = 1.0;
@@ -162,10 +162,14 @@ bool Pirls::iterate(const Templates& T) {
             if (fraction < 1e-10)
                 return false;
         }
-        // where weights vanish (a saturated mean) a small decrement may be a long way in eta
-        if (fraction == 1.0 && newton_ && decrement_ <= tolerance &&
-            (eta_ - last_eta).cwiseAbs2().maxCoeff() <= 10.0 * tolerance)
-            return factor_.update(w_.data(), T);
+        // where weights vanish (saturated means) a short step may still change the determinant
+        if (fraction == 1.0 && newton_ && decrement_ <= tolerance) {
+            if (!factor_.update(w_.data(), T))
+                return false;
+            const double change = factor_.log_determinant() - log_determinant;
+            if (change * change <= 10.0 * tolerance * static_cast<double>(rows_.q))
+                return true;
+        }
         // Fisher scoring converges linearly: the step itself is the error
         if (fraction == 1.0 && !newton_ && decrement_ <= 1e-24)
             return factor_.update(w_.data(), T);

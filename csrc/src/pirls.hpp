@@ -51,8 +51,8 @@ class Pirls {
     void apply_weights(Vector& values) const;
 
     Index n_iterations = 0;    ///< of all solves
-    /// Squared length of the last Newton step, after which the modes are taken as found; also, within a factor of ten,
-    /// of the largest change of a linear predictor.
+    /// Squared length of the last Newton step, after which the modes are taken as found; also, up to the factor 10 q,
+    /// of the change that it made in log|M|.
     double tolerance = 1e-10;
 
  private:
