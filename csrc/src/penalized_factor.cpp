@@ -119,23 +119,37 @@ bool PenalizedFactor::levels_are_positive_definite(const Matrix& T) const {
     return true;
 }
 
+/// out (tail) -= A21 x and out (leading) -= A12 x for the couplings of the leading factor with the tail.
+template <Index C>
+static void subtract_couplings(const Tail& tail, const TailValues& values, Index runtime_c, bool to_tail,
+                               const double* x, double* out) {
+    const Index c = C > 0 ? C : runtime_c;
+    const Index n_levels = static_cast<Index>(tail.coupling_start.size()) - 1;
+    const std::int32_t* row = tail.coupling_row.data();
+    for (Index g = 0; g < n_levels; ++g)
+        for (Index i = tail.coupling_start[g]; i < tail.coupling_start[g + 1]; ++i) {
+            const double* value = values.coupling.data() + i * c;
+            for (Index a = 0; a < c; ++a)
+                if (to_tail)
+                    out[row[i]] -= value[a] * x[g * c + a];
+                else
+                    out[g * c + a] -= value[a] * x[row[i]];
+        }
+}
+
 void PenalizedFactor::solve(const Templates& T, const Matrix& F, Matrix& B, Matrix* U) {
     const Index c = leading_.c, m = F.cols(), q1 = rows_.q1, q2 = rows_.q - q1;
+    const auto subtract = c == 1 ? subtract_couplings<1> : subtract_couplings<0>;
     B.resize(F.rows(), m);
     if (U != nullptr)
         U->resize(F.rows(), m);
-    const Tail* tail = schur_ ? &problem_.tail() : nullptr;
-    std::vector<double> rhs(c), half(c);
-    if (tail != nullptr) {
+    std::vector<double> leading(q1), half(c);
+    if (schur_) {
         solution_ = F.bottomRows(q2);
         for (Index k = 0; k < m; ++k) {  // less what the leading factor takes away
-            double* out = solution_.col(k).data();
-            for (Index g = 0; g < leading_.n_levels; ++g) {
-                multiply_small(c, inverse_.K(g), F.col(k).data() + g * c, half.data());
-                for (Index i = tail->coupling_start[g]; i < tail->coupling_start[g + 1]; ++i)
-                    for (Index a = 0; a < c; ++a)
-                        out[tail->coupling_row[i]] -= values_.coupling[i * c + a] * half[a];
-            }
+            for (Index g = 0; g < leading_.n_levels; ++g)
+                multiply_small(c, inverse_.K(g), F.col(k).data() + g * c, leading.data() + g * c);
+            subtract(problem_.tail(), values_, c, true, leading.data(), solution_.col(k).data());
         }
         if (inverted_) {
             schur_->multiply_Q(T, solution_);
@@ -149,19 +163,18 @@ void PenalizedFactor::solve(const Templates& T, const Matrix& F, Matrix& B, Matr
         }
         B.bottomRows(q2) = solution_;
     }
-    for (Index k = 0; k < m; ++k)
+    for (Index k = 0; k < m; ++k) {
+        std::copy_n(F.col(k).data(), q1, leading.begin());
+        if (schur_)
+            subtract(problem_.tail(), values_, c, false, solution_.col(k).data(), leading.data());
         for (Index g = 0; g < leading_.n_levels; ++g) {
-            std::copy_n(F.col(k).data() + g * c, c, rhs.begin());
-            if (tail != nullptr)
-                for (Index i = tail->coupling_start[g]; i < tail->coupling_start[g + 1]; ++i)
-                    for (Index a = 0; a < c; ++a)
-                        rhs[a] -= values_.coupling[i * c + a] * solution_(tail->coupling_row[i], k);
-            multiply_small(c, inverse_.K(g), rhs.data(), B.col(k).data() + g * c);
+            multiply_small(c, inverse_.K(g), leading.data() + g * c, B.col(k).data() + g * c);
             if (U == nullptr)
                 continue;
-            multiply_small_transposed(c, inverse_.N(g), rhs.data(), half.data());
+            multiply_small_transposed(c, inverse_.N(g), leading.data() + g * c, half.data());
             multiply_small(c, T[0].data(), half.data(), U->col(k).data() + g * c);  // by columns: T'
         }
+    }
 }
 
 void PenalizedFactor::multiply_template(const Templates& T, bool transposed, const Vector& v, Vector& out) {
@@ -224,6 +237,11 @@ void PenalizedFactor::leverages_into(double* h) const {
     const double* Q = schur_->Q();
     for (std::size_t k = 1; k < rows_.factors.size(); ++k) {
         const SortedRows::FactorRows& f = rows_.factors[k];
+        if (f.intercept && lead.intercept) {
+            for (Index i = 0; i < rows_.n; ++i)
+                h[i] += 2.0 * cell_[f.entry[i]] + Q[tail.diagonal(f.first[i])];
+            continue;
+        }
         for (Index i = 0; i < rows_.n; ++i) {
             const double *z1 = rows_.z(lead, i), *z = rows_.z(f, i);
             const double* cell = cell_.data() + f.entry[i] * c1;

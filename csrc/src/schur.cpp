@@ -111,7 +111,15 @@ void SchurComplement::sweep(double* R) {
 }
 
 void SchurComplement::coupling_products_into(double* Y) {
-    const Index c = c1_;
+    if (c1_ == 1)
+        couple<1>(Y);
+    else
+        couple<0>(Y);
+}
+
+template <Index C1>
+void SchurComplement::couple(double* Y) {
+    const Index c = C1 > 0 ? C1 : c1_;
     const std::int32_t* row = tail_.coupling_row.data();
     const double* value = values_.coupling.data();
     std::copy(tail_.coupling_start.begin(), tail_.coupling_start.end(), next_.begin());

@@ -58,6 +58,8 @@ class SchurComplement {
     void build(const LevelMatrices& K);
     template <Index C1>
     void sweep(double* R);
+    template <Index C1>
+    void couple(double* Y);
     const double* inverse_column(Index j);
     void close_inverse_column(Index j);
     const std::vector<double>& inverse() const { return keep_factor_ && !tail_.dense() ? inverse_ : S_; }
