@@ -143,7 +143,7 @@ def fit_generalized(design: MixedDesign, family: Family, timer: Timer, options: 
     with timer.section("optimization"):
         if options.optimizer == "newton":
             found, estimates = engine.core.fit(None, 1e-3 * options.tol, options.max_iter)
-            x, psi, objective = found.internal, found.theta, found.objective
+            x, psi, objective = found.internal, found.parameters, found.objective
             n_iter, status, differences = found.n_evaluations, found.status, found.n_differences
             exhausted = not found.success and n_iter >= options.max_iter
         else:

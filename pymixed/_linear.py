@@ -89,7 +89,7 @@ def fit_linear(design: MixedDesign, timer: Timer, options: LinearOptions) -> LMM
     with timer.section("optimization"):
         if optimizer == "newton":
             found, estimates = engine.core.fit(None, 1e-3 * options.tol, options.max_iter)
-            theta, objective, n_iter, status = found.theta, found.objective, found.n_evaluations, found.status
+            theta, objective, n_iter, status = found.parameters, found.objective, found.n_evaluations, found.status
             exhausted = not found.success and n_iter >= options.max_iter
         else:
             x, n_iter, status, exhausted = minimize_with_scipy(engine.core, engine.core.start(), options)

@@ -250,7 +250,7 @@ def test_false_zeros_are_left(sleepstudy: Any, start: tuple[float, ...]) -> None
     fit = pm.lmer("Reaction ~ Days + (Days | Subject)", sleepstudy)
     found, _ = fit._engine.core.fit(np.array(start), 1e-11, 200)
     assert found.success
-    np.testing.assert_allclose(found.theta, fit.theta, rtol=1e-4)
+    np.testing.assert_allclose(found.parameters, fit.theta, rtol=1e-4)
 
 
 @pytest.mark.parametrize("residual", [0.1, 0.01, 0.001])

@@ -36,7 +36,7 @@ void bind_deviance(py::module_& module) {
     py::class_<FitResult>(module, "FitResult")
         .def_property_readonly("status", [](const FitResult& fit) { return to_string(fit.status); })
         .def_property_readonly("success", [](const FitResult& fit) { return fit.status == Status::Success; })
-        .def_readonly("theta", &FitResult::theta)
+        .def_readonly("parameters", &FitResult::parameters)
         .def_readonly("internal", &FitResult::internal)
         .def_readonly("objective", &FitResult::objective)
         .def_readonly("expected_gain", &FitResult::expected_gain)

@@ -57,10 +57,11 @@ int main() {
         return 1;
     }
     // psi holds theta and beta; half the criterion is minus the log-likelihood
-    const pymixed::Matrix covariance = 2.0 * deviance.hessian(result.theta, pymixed::Coordinates::User).inverse();
+    const pymixed::Matrix covariance = 2.0 * deviance.hessian(result.parameters, pymixed::Coordinates::User).inverse();
     const char* names[] = {"sd(herd)", "(Intercept)", "period2", "period3", "period4"};
     for (int i = 0; i < 5; ++i)
-        std::printf("%-12s %8.4f  (standard error %.4f)\n", names[i], result.theta[i], std::sqrt(covariance(i, i)));
+        std::printf("%-12s %8.4f  (standard error %.4f)\n", names[i], result.parameters[i],
+                    std::sqrt(covariance(i, i)));
     std::printf("-2 log-likelihood %.4f\n", result.objective);
     return 0;
 }

@@ -63,6 +63,6 @@ int main() {
     std::printf("(Intercept)     %.3f\n", beta[0]);
     std::printf("Days            %.3f\n", beta[1]);
     std::printf("sigma           %.3f\n", std::sqrt(deviance.sigma2()));
-    std::printf("theta           %.4f %.4f %.4f\n", result.theta[0], result.theta[1], result.theta[2]);
+    std::printf("theta           %.4f %.4f %.4f\n", result.parameters[0], result.parameters[1], result.parameters[2]);
     return 0;
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <type_traits>
 
 #include "template_objective.hpp"
 
@@ -10,9 +9,9 @@ namespace pymixed {
 
 namespace {
 
-/// A criterion in internal coordinates: of linear models (`Deviance`) or of generalized ones.
+/// A criterion in internal coordinates.
 template <class Criterion>
-class InternalObjective final : public TemplateObjective {
+class InternalObjective : public TemplateObjective {
  public:
     explicit InternalObjective(Criterion& criterion)
         : TemplateObjective(criterion.problem().layout()), criterion_(criterion) {}
@@ -20,46 +19,9 @@ class InternalObjective final : public TemplateObjective {
     double evaluate(const Vector& x) override { return criterion_.evaluate(x, Coordinates::Internal); }
 
     void differentiate(Vector& gradient, Matrix& curvature) override {
-        if constexpr (std::is_same_v<Criterion, GeneralizedDeviance>)
-            criterion_.differentiate_for_newton();
-        else
-            criterion_.differentiate();
+        criterion_.differentiate();
         gradient = criterion_.gradient();
         curvature = criterion_.curvature();
-    }
-
-    /// Parameters of a family whose logarithm goes to infinity (no overdispersion, say) are found there in few steps:
-    /// where the criterion decays like exp(-|x|), its slope equals its curvature and Newton's step is 1 for ever.
-    Vector shortcut(const Vector& x) override {
-        Vector point = TemplateObjective::shortcut(x);
-        if constexpr (std::is_same_v<Criterion, GeneralizedDeviance>) {
-            const Index first = criterion_.n_theta() + criterion_.n_beta();
-            const Index last = first + criterion_.problem().family().n_parameters();
-            for (Index i = first; i < last; ++i) {
-                const double ratio = std::abs(criterion_.gradient()[i]) / criterion_.curvature()(i, i);
-                if (!(ratio > 0.9 && ratio < 1.1))
-                    continue;
-                if (point.size() == 0)
-                    point = x;
-                point[i] -= std::copysign(stride, criterion_.gradient()[i]);
-            }
-        }
-        return point;
-    }
-
-    double rounding(double value) const override {
-        if constexpr (std::is_same_v<Criterion, GeneralizedDeviance>)
-            return std::max(Objective::rounding(value), 4e-16 * criterion_.magnitude());
-        return Objective::rounding(value);
-    }
-
-    bool exact_hessian(const Vector& x, Matrix& H) override {
-        if constexpr (!std::is_same_v<Criterion, GeneralizedDeviance>)
-            return false;
-        H = criterion_.hessian(x, Coordinates::Internal);
-        criterion_.evaluate(x, Coordinates::Internal);
-        criterion_.differentiate();
-        return H.allFinite();
     }
 
  protected:
@@ -70,17 +32,54 @@ class InternalObjective final : public TemplateObjective {
         return criterion_.variance_gradient(term);
     }
 
- private:
-    static constexpr double stride = 8.0;  // in which exp(-|x|) all but vanishes
-
     Criterion& criterion_;
 };
 
-template <class Criterion>
-NewtonResult minimise(Criterion& criterion, const Vector& start, const NewtonOptions& options) {
-    InternalObjective<Criterion> objective(criterion);
+class GeneralizedObjective final : public InternalObjective<GeneralizedDeviance> {
+ public:
+    using InternalObjective::InternalObjective;
+
+    void differentiate(Vector& gradient, Matrix& curvature) override {
+        criterion_.differentiate_for_newton();
+        gradient = criterion_.gradient();
+        curvature = criterion_.curvature();
+    }
+
+    double rounding(double value) const override {
+        return std::max(Objective::rounding(value), 4e-16 * criterion_.magnitude());
+    }
+
+    bool exact_hessian(const Vector& x, Matrix& H) override {
+        H = criterion_.hessian(x, Coordinates::Internal);
+        criterion_.evaluate(x, Coordinates::Internal);
+        criterion_.differentiate();
+        return H.allFinite();
+    }
+
+    /// Parameters of a family whose logarithm goes to infinity (no overdispersion, say) are found there in few steps:
+    /// where the criterion decays like exp(-|x|), its slope equals its curvature and Newton's step is 1 for ever.
+    Vector shortcut(const Vector& x) override {
+        Vector point = TemplateObjective::shortcut(x);
+        const Index first = criterion_.n_theta() + criterion_.n_beta();
+        const Index last = first + criterion_.problem().family().n_parameters();
+        for (Index i = first; i < last; ++i) {
+            const double ratio = std::abs(criterion_.gradient()[i]) / criterion_.curvature()(i, i);
+            if (!(ratio > 0.9 && ratio < 1.1))
+                continue;
+            if (point.size() == 0)
+                point = x;
+            point[i] -= std::copysign(stride, criterion_.gradient()[i]);
+        }
+        return point;
+    }
+
+ private:
+    static constexpr double stride = 8.0;  // in which exp(-|x|) all but vanishes
+};
+
+NewtonResult minimise(TemplateObjective& objective, const Vector& start, const NewtonOptions& options) {
     NewtonResult newton = minimise_newton(objective, start, options);
-    if (newton.status != Status::NotPositiveDefinite && newton.status != Status::ModesNotFound)
+    if (newton.status != Status::NotPositiveDefinite)
         objective.settle_zeros(newton);
     return newton;
 }
@@ -89,7 +88,7 @@ FitResult result_of(const NewtonResult& newton, Vector user) {
     FitResult result;
     result.status = newton.status;
     result.internal = newton.x;
-    result.theta = std::move(user);
+    result.parameters = std::move(user);
     result.objective = newton.value;
     result.expected_gain = newton.expected_gain;
     result.n_evaluations = newton.n_evaluations;
@@ -102,7 +101,8 @@ FitResult result_of(const NewtonResult& newton, Vector user) {
 FitResult fit(Deviance& deviance, const FitOptions& options) {
     const Vector start =
         options.start.size() > 0 ? deviance.to_internal(options.start) : minque_start(deviance.problem());
-    const NewtonResult newton = minimise(deviance, start, options.newton);
+    InternalObjective<Deviance> objective(deviance);
+    const NewtonResult newton = minimise(objective, start, options.newton);
     return result_of(newton, deviance.to_user(newton.x));
 }
 
@@ -114,7 +114,8 @@ FitResult fit(GeneralizedDeviance& deviance, const FitOptions& options) {
         return result;
     }
     const Index before = deviance.n_evaluations();
-    NewtonResult newton = minimise(deviance, start, options.newton);
+    GeneralizedObjective objective(deviance);
+    NewtonResult newton = minimise(objective, start, options.newton);
     if (newton.status == Status::NotPositiveDefinite)
         newton.status = Status::ModesNotFound;
     FitResult result = result_of(newton, deviance.to_user(newton.x));

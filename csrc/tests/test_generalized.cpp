@@ -85,9 +85,9 @@ TEST("a normal response gives the linear model's maximum likelihood") {
             const FitResult found = fit(generalized, {});
             CHECK(found.status == Status::Success);
             CHECK_CLOSE(found.objective, expected.objective, 1e-9);
-            const double sigma = std::exp(0.5 * found.theta[found.theta.size() - 1]);
+            const double sigma = std::exp(0.5 * found.parameters[found.parameters.size() - 1]);
             // an objective that is 1e-11 above its minimum leaves parameters 1e-6 of a standard error away
-            CHECK(difference(found.theta.head(expected.theta.size()) / sigma, expected.theta) < 1e-5);
+            CHECK(difference(found.parameters.head(expected.parameters.size()) / sigma, expected.parameters) < 1e-5);
             CHECK(difference(generalized.beta(), linear.beta()) < 1e-6);
         }
     }

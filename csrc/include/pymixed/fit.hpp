@@ -16,8 +16,8 @@ struct FitOptions {
 /// evaluated and differentiated in internal coordinates.
 struct FitResult {
     Status status = Status::Success;
-    Vector theta;     ///< theta or psi in the user's coordinates, diagonals non-negative
-    Vector internal;  ///< internal coordinates
+    Vector parameters;  ///< theta or psi in the user's coordinates, diagonals non-negative
+    Vector internal;    ///< the same in internal coordinates
     double objective = 0.0;
     double expected_gain = 0.0;
     Index n_evaluations = 0, n_gradients = 0;
