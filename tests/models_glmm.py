@@ -21,7 +21,6 @@ Array = NDArray[Any]
 CLASSES = {"binomial": "Binomial", "poisson": "Poisson", "negative_binomial": "NegativeBinomial",
            "negative_binomial1": "NegativeBinomial1", "gamma": "Gamma", "inverse_gaussian": "InverseGaussian",
            "beta": "Beta", "gaussian": "Gaussian", "student_t": "StudentT", "tweedie": "Tweedie"}
-CANONICAL = {"binomial": "logit", "poisson": "log"}     # where observed and expected information are the same
 
 
 def pymixed_family(family: DenseFamily) -> Any:

@@ -51,7 +51,7 @@ def in_scipy(family: DenseFamily, mu: float) -> Any:
             return stats.norm(mu, np.sqrt(value["log variance"]))
         case "student_t":
             return stats.t(value["log df"], mu, np.sqrt(value["log variance"]))
-    return None
+    raise KeyError(family.distribution)
 
 
 def sample(family: DenseFamily, mu: float) -> np.ndarray:
@@ -62,13 +62,13 @@ def sample(family: DenseFamily, mu: float) -> np.ndarray:
     return np.array([0.3, 0.9, 1.0, 1.4]) * mu
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=FAMILY_IDS)
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family.distribution != "tweedie"],
+                         ids=lambda family: f"{family.distribution}-{family.link}")
 def test_densities_are_scipys(family: DenseFamily) -> None:
+    """All that SciPy has: Tweedie's density is compared with its integral and mean below."""
     for eta in predictors(family):
         mu = float(family.mu(np.array(eta)))
         known, y = in_scipy(family, mu), sample(family, mu)
-        if known is None:
-            pytest.skip("SciPy has no Tweedie distribution")
         theirs = known.logpmf(y) if hasattr(known.dist, "logpmf") else known.logpdf(y)
         ours = family.log_density(y, np.full(len(y), eta), typical_extra(family))
         assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
