@@ -196,6 +196,25 @@ class MixedParams(ABC):
 
 
 @dataclass(frozen=True, eq=False)
+class VarianceUncertainty:
+    """How well (theta, sigma) are known, and how the covariance of the coefficients depends on them.
+
+    Attributes
+    ----------
+    vcov_varpar : (m + 1, m + 1) array
+        Asymptotic covariance of (theta, sigma); parameters held at their boundary have none.
+    jac_vcov_beta : (m + 1, p, p) array
+        Derivatives of the covariance of the coefficients in (theta, sigma).
+    held : tuple of str
+        Names of the entries of theta that are held at their boundary.
+    """
+
+    vcov_varpar: Array
+    jac_vcov_beta: Array
+    held: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class LMMParams(MixedParams):
     """Everything that a linear mixed model estimates: the attributes of `MixedParams` and these.
 
@@ -205,6 +224,8 @@ class LMMParams(MixedParams):
         Denominator degrees of freedom of the t tests.
     df_method : str
         ``"satterthwaite"``, or ``"residual"`` where n - p took their place.
+    uncertainty : VarianceUncertainty or None
+        What Satterthwaite's method rests on; None where it was not wanted.
     residual_variance : float
         sigma², the variance of a residual of weight one.
     pwrss : float
@@ -215,6 +236,7 @@ class LMMParams(MixedParams):
 
     df_satterthwaite: Array
     df_method: str
+    uncertainty: VarianceUncertainty | None
     residual_variance: float
     pwrss: float
     reml: bool

@@ -28,7 +28,8 @@ from .inference import (
     satterthwaite,
     singular_directions,
     term_covariances,
-    varpar_covariance,
+    theta_names,
+    variance_uncertainty,
 )
 from .solution import LMMSolution
 
@@ -107,17 +108,18 @@ def fit_linear(design: MixedDesign, timer: Timer, options: LinearOptions) -> LMM
     sigma2 = pwrss / nu
     free = free_parameters(design.terms, theta if compute_satterthwaite or optimizer != "newton" else found.internal)
     with timer.section("satterthwaite"):
-        df = np.full(len(beta), float(design.n - len(beta)))
+        df, uncertainty = np.full(len(beta), float(design.n - len(beta))), None
         if compute_satterthwaite:
             derivatives = engine.variance_derivatives(theta)
             gradient, hessian = derivatives.gradient, derivatives.hessian
-            varpar = varpar_covariance(hessian, derivatives.d_pwrss, np.sqrt(sigma2), nu, free)
-            df = satterthwaite(np.eye(len(beta)), derivatives, np.sqrt(sigma2), varpar)
+            uncertainty = variance_uncertainty(derivatives, np.sqrt(sigma2), nu, free, theta_names(design.terms))
+            df = satterthwaite(np.eye(len(beta)), sigma2 * C, uncertainty)
     shared = shared_estimates(design, engine.problem, theta, beta, modes)
     convergence = certificate(shared["theta_names"], gradient, hessian, free)
     params = LMMParams(
         **shared,
         vcov=sigma2 * C, df_satterthwaite=df, df_method="satterthwaite" if compute_satterthwaite else "residual",
+        uncertainty=uncertainty,
         term_covariances=term_covariances(design.terms, theta, sigma2), residual_variance=sigma2, pwrss=pwrss,
         objective=objective, reml=reml, convergence=convergence, n_iter=n_iter)
     singular = singular_directions(design.terms, theta, design.weights)

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._common import Array, TermCovariance
+from ._common import Array, TermCovariance, VarianceUncertainty
 from ._engine import VarianceDerivatives
 from .design import RandomTerm
 
@@ -206,8 +207,16 @@ def parameter_covariance(hessian: Array, wanted: NDArray[np.bool_], free: NDArra
     return np.asarray(2.0 * half @ half.T)
 
 
-def satterthwaite(contrasts: Array, derivatives: VarianceDerivatives, sigma: float, varpar: Array) -> Array:
-    """Denominator degrees of freedom of t tests of L'beta: 2 v² / Var(v), v = sigma² L'CL the estimated variance.
+def variance_uncertainty(derivatives: VarianceDerivatives, sigma: float, nu: int, free: NDArray[np.bool_],
+                         names: Sequence[str]) -> VarianceUncertainty:
+    """What Satterthwaite's method rests on: see `varpar_covariance` for the arguments, `names` being those of theta."""
+    varpar = varpar_covariance(derivatives.hessian, derivatives.d_pwrss, sigma, nu, free)
+    jacobian = np.concatenate([sigma**2 * derivatives.dC, 2.0 * sigma * derivatives.C[None]])
+    return VarianceUncertainty(varpar, jacobian, tuple(compress(names, ~free)))
+
+
+def satterthwaite(contrasts: Array, vcov: Array, uncertainty: VarianceUncertainty) -> Array:
+    """Denominator degrees of freedom of t tests of L'beta: 2 v² / Var(v), v = L' Var(beta) L the estimated variance.
 
     Var(v) by the delta method in (theta, sigma), with exact derivatives (Giesbrecht & Burns 1985; Kuznetsova,
     Brockhoff & Christensen 2017, J. Stat. Softw. 82(13)).
@@ -216,18 +225,14 @@ def satterthwaite(contrasts: Array, derivatives: VarianceDerivatives, sigma: flo
     ----------
     contrasts : (r, p) array
         One L per row.
-    derivatives : VarianceDerivatives
-        C and its derivatives in theta at the minimum.
-    sigma : float
-        Residual standard deviation.
-    varpar : (m + 1, m + 1) array
-        Covariance of (theta, sigma), from `varpar_covariance`.
+    vcov : (p, p) array
+        Covariance of the coefficients.
+    uncertainty : VarianceUncertainty
 
     Returns
     -------
     (r,) array
     """
-    variance = ((contrasts @ derivatives.C) * contrasts).sum(axis=-1)
-    d_theta = sigma**2 * ((contrasts @ derivatives.dC) * contrasts).sum(axis=-1)
-    gradient = np.vstack([d_theta, 2.0 * sigma * variance])
-    return np.asarray(2.0 * (sigma**2 * variance) ** 2 / (gradient * (varpar @ gradient)).sum(axis=0))
+    variance = ((contrasts @ vcov) * contrasts).sum(axis=-1)
+    gradient = ((contrasts @ uncertainty.jac_vcov_beta) * contrasts).sum(axis=-1)
+    return np.asarray(2.0 * variance**2 / (gradient * (uncertainty.vcov_varpar @ gradient)).sum(axis=0))

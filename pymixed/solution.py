@@ -9,20 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._common import Array, GLMMParams, LMMParams, check_choice
+from ._common import Array, GLMMParams, LMMParams, VarianceUncertainty, check_choice
 from ._conditional import ConditionalResponse, Overdispersion, zero_probability
+from ._convergence import free_parameters
 from ._engine import LinearCriterion
 from ._family import Family
+from ._inferences import InferentialSolution
 from ._prediction import linear_predictor
-from ._solution import MixedSolution, parameter_vector
+from ._solution import parameter_vector
 from ._tables import Summary, summarize_generalized, summarize_linear
+from ._tests import CoefficientTests, FixedDfTests, SatterthwaiteTests
 from .errors import BoundaryWarning, InputError, SeparationWarning
+from .inference import variance_uncertainty
 
 _QUANTILES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])  # of the residuals in a summary
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LMMSolution(MixedSolution[LMMParams]):
+class LMMSolution(InferentialSolution[LMMParams]):
     """A fitted linear mixed model.
 
     Returned by `pymixed.lmer` and `pymixed.lmm`. Coefficients come in the order of `coefficient_names`, random-effects
@@ -60,6 +64,23 @@ class LMMSolution(MixedSolution[LMMParams]):
     def reml(self) -> bool:
         """Whether the fit is by REML."""
         return self.params.reml
+
+    def _coefficient_tests(self, ddf: str | None) -> CoefficientTests:
+        ddf = "satterthwaite" if ddf is None else ddf
+        check_choice("ddf", ddf, ("satterthwaite", "kenward-roger", "residual", "asymptotic"))
+        if ddf == "satterthwaite":
+            return SatterthwaiteTests(self.coefficients, self.params.vcov, self._uncertainty)
+        constant = float(self.n_obs - self.coefficients.size) if ddf == "residual" else np.inf
+        return FixedDfTests(self.coefficients, self.params.vcov, constant)
+
+    @cached_property
+    def _uncertainty(self) -> VarianceUncertainty:
+        params = self.params
+        if params.uncertainty is not None:
+            return params.uncertainty
+        nu = self.n_obs - self.coefficients.size if self.reml else self.n_obs
+        return variance_uncertainty(self._engine.variance_derivatives(self.theta), self.residual_std, nu,
+                                    free_parameters(self._design.terms, self.theta), self.theta_names)
 
     def _conditional_covariances(self) -> tuple[Array, ...]:
         relative = self._engine.conditional_covariances(self.theta)
@@ -166,7 +187,7 @@ class LMMSolution(MixedSolution[LMMParams]):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GLMMSolution(MixedSolution[GLMMParams]):
+class GLMMSolution(InferentialSolution[GLMMParams]):
     """A fitted generalized linear mixed model.
 
     Returned by `pymixed.glmer` and `pymixed.glmm`. Coefficients come in the order of `coefficient_names`,
@@ -229,6 +250,11 @@ class GLMMSolution(MixedSolution[GLMMParams]):
     def zi_se(self) -> Array:
         """Standard errors of `zi_coefficients` (r,)."""
         return np.sqrt(self.params.zi_vcov.diagonal())
+
+    def _coefficient_tests(self, ddf: str | None) -> CoefficientTests:
+        ddf = "asymptotic" if ddf is None else ddf
+        check_choice("ddf", ddf, ("asymptotic",))
+        return FixedDfTests(self.coefficients, self.params.vcov, np.inf)
 
     def _conditional_covariances(self) -> tuple[Array, ...]:
         return self._engine.conditional_covariances(self._parameters(self.theta, None, None)[0])

@@ -58,15 +58,17 @@ def solution_at(design: Any, theta: ArrayLike, *, reml: bool = True, convergence
         for i, factor in enumerate(design.factors))
     engine = DenseEngine(model, factor_modes)
     derivatives = engine.variance_derivatives(theta)
-    varpar = inference.varpar_covariance(at.hessian, derivatives.d_pwrss, at.sigma, model.nu, np.ones(len(theta), bool))
+    uncertainty = inference.variance_uncertainty(
+        derivatives, at.sigma, model.nu, np.ones(len(theta), bool), inference.theta_names(design.terms))
     names = design.coefficient_names
     params = LMMParams(
         coefficients=at.beta,
         coefficient_names=tuple(names[j] for j in kept),
         aliased=tuple(name for j, name in enumerate(names) if j not in kept),
         vcov=at.vcov,
-        df_satterthwaite=inference.satterthwaite(np.eye(len(kept)), derivatives, at.sigma, varpar),
+        df_satterthwaite=inference.satterthwaite(np.eye(len(kept)), at.vcov, uncertainty),
         df_method="satterthwaite",
+        uncertainty=uncertainty,
         theta=theta,
         theta_names=inference.theta_names(design.terms),
         term_covariances=inference.term_covariances(design.terms, theta, at.sigma2),

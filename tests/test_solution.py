@@ -124,14 +124,16 @@ def test_parameters_at_the_boundary_have_no_variance(slopes: LMMSolution) -> Non
     assert not varpar[1:3].any()
     np.testing.assert_allclose(varpar[np.ix_([0, 3], [0, 3])], at.covariance_theta_sigma(free), rtol=1e-8)
     derivatives = slopes._engine.variance_derivatives(theta)
-    df = inference.satterthwaite(np.eye(2), derivatives, at.sigma, varpar)
+    uncertainty = inference.variance_uncertainty(derivatives, at.sigma, at.model.nu, free, "abc")
+    assert uncertainty.held == ("b", "c")
+    df = inference.satterthwaite(np.eye(2), at.vcov, uncertainty)
     np.testing.assert_allclose(df, at.satterthwaite(free), rtol=1e-8)
 
 
 def test_without_free_parameters_the_degrees_of_freedom_are_those_of_the_residuals(slopes: LMMSolution) -> None:
     derivatives = slopes._engine.variance_derivatives(np.zeros(3))
-    varpar = inference.varpar_covariance(np.eye(3), derivatives.d_pwrss, 2.0, 178, np.zeros(3, bool))
-    np.testing.assert_allclose(inference.satterthwaite(np.eye(2), derivatives, 2.0, varpar), 178)
+    uncertainty = inference.variance_uncertainty(derivatives, 2.0, 178, np.zeros(3, bool), "abc")
+    np.testing.assert_allclose(inference.satterthwaite(np.eye(2), 4.0 * derivatives.C, uncertainty), 178)
 
 
 def test_a_direction_that_does_not_change_the_model_has_no_variance() -> None:

@@ -1,0 +1,162 @@
+"""Tests of linear functions of the coefficients: what every table of contrasts, terms and marginal means rests on."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ._common import Array, VarianceUncertainty, normal_p_values
+from .errors import InputError
+from .inference import satterthwaite
+
+# Eigenvalues of the covariance of contrasts scaled to unit variances, below which rows depend on one another.
+DEPENDENT = 1e-10
+
+
+class JointTest(NamedTuple):
+    """A test of several contrasts at once.
+
+    Attributes
+    ----------
+    statistic : float
+        F; chi-squared over its degrees of freedom where `den_df` is infinite.
+    num_df : int
+        Rank of the contrasts.
+    den_df : float
+    """
+
+    statistic: float
+    num_df: int
+    den_df: float
+
+    @property
+    def p_value(self) -> float:
+        """Probability of a larger statistic."""
+        from scipy.special import chdtrc, fdtrc
+
+        if np.isinf(self.den_df):
+            return float(chdtrc(self.num_df, self.num_df * self.statistic))
+        return float(fdtrc(self.num_df, self.den_df, self.statistic))
+
+
+@dataclass(frozen=True, eq=False)
+class CoefficientTests(ABC):
+    """How linear functions of the coefficients are tested: a covariance matrix and denominator degrees of freedom.
+
+    Attributes
+    ----------
+    coefficients : (p,) array
+    vcov : (p, p) array
+        Covariance of the coefficients that the method works with.
+    """
+
+    coefficients: Array
+    vcov: Array
+
+    @abstractmethod
+    def df(self, contrasts: Array) -> Array:
+        """Degrees of freedom (r,) of the t test of each row of the contrasts (r, p); infinite for z tests."""
+
+    @property
+    def asymptotic(self) -> bool:
+        """Whether tests are z and chi-squared tests whatever the contrast."""
+        return False
+
+    def se(self, contrasts: Array) -> Array:
+        """Standard errors (r,) of the contrasts (r, p)."""
+        return np.asarray(np.sqrt(((contrasts @ self.vcov) * contrasts).sum(axis=-1)))
+
+    def joint(self, contrasts: Array, rhs: Array | float = 0.0) -> JointTest:
+        """F test of L beta = rhs for contrasts L (r, p).
+
+        The statistic is a mean of squared t statistics of independent combinations, whose degrees of freedom nu_k give
+        those of the mean by its expectation, sum nu_k / (nu_k - 2) (Fai & Cornelius 1996, J. Stat. Comput. Simul.
+        54(4); Kuznetsova, Brockhoff & Christensen 2017, section 2.2).
+        """
+        combinations, estimates = self.independent(contrasts, rhs)
+        statistic = float(np.mean(estimates**2))
+        return JointTest(statistic, len(combinations), _mean_df(self.df(combinations)))
+
+    def independent(self, contrasts: Array, rhs: Array | float) -> tuple[Array, Array]:
+        """Combinations of the contrasts with unit variance and no covariance (k, p), k the rank, and their estimates.
+
+        Raises
+        ------
+        InputError
+            If rows depend on one another and their right-hand sides contradict it.
+        """
+        scale = 1.0 / self.se(contrasts)
+        rows = scale[:, None] * contrasts
+        values, vectors = np.linalg.eigh(rows @ self.vcov @ rows.T)
+        differences = (scale * (contrasts @ self.coefficients - rhs)) @ vectors
+        kept = values > DEPENDENT * values[-1]
+        if np.abs(differences[~kept]).max(initial=0.0) > np.sqrt(DEPENDENT) * max(1.0, np.abs(differences).max()):
+            raise InputError("rhs: expected values that linearly dependent contrasts can have together, "
+                             f"got {np.asarray(rhs).tolist()}")
+        root = np.sqrt(values[kept])
+        return (vectors[:, kept] / root).T @ rows, differences[kept] / root
+
+
+def _mean_df(df: Array) -> float:
+    """Degrees of freedom of the mean of squared t statistics from theirs."""
+    if np.ptp(df) < 1e-8 or np.isinf(df).all():
+        return float(df.mean())
+    if df.min() <= 2.0:
+        return 2.0  # the mean has no expectation
+    # x / (x - 2) = 1 + 2 / (x - 2), also for an infinite x
+    excess = (2.0 / (df - 2.0)).sum()
+    return float(2.0 * (len(df) + excess) / excess)
+
+
+@dataclass(frozen=True, eq=False)
+class SatterthwaiteTests(CoefficientTests):
+    """t and F tests with Satterthwaite's degrees of freedom; see `inference.satterthwaite`.
+
+    Attributes
+    ----------
+    uncertainty : VarianceUncertainty
+        That of the variance parameters, and what `vcov` has of it.
+    """
+
+    uncertainty: VarianceUncertainty
+
+    def df(self, contrasts: Array) -> Array:
+        return satterthwaite(contrasts, self.vcov, self.uncertainty)
+
+
+@dataclass(frozen=True, eq=False)
+class FixedDfTests(CoefficientTests):
+    """Tests with the same degrees of freedom for every contrast.
+
+    Attributes
+    ----------
+    constant : float
+        Residual degrees of freedom, or infinity for z and chi-squared tests.
+    """
+
+    constant: float
+
+    @property
+    def asymptotic(self) -> bool:
+        return bool(np.isinf(self.constant))
+
+    def df(self, contrasts: Array) -> Array:
+        return np.full(len(contrasts), self.constant)
+
+
+def t_p_values(t: Array, df: Array) -> Array:
+    """Two-sided p-values of t statistics; normal ones where the degrees of freedom are infinite."""
+    from scipy.special import stdtr
+
+    finite = np.isfinite(df)
+    return np.where(finite, 2.0 * stdtr(np.where(finite, df, 1.0), -np.abs(t)), normal_p_values(t))
+
+
+def t_quantiles(probability: float, df: Array) -> Array:
+    """Quantiles of Student's distribution; normal ones where the degrees of freedom are infinite."""
+    from scipy.special import ndtri, stdtrit
+
+    finite = np.isfinite(df)
+    return np.where(finite, stdtrit(np.where(finite, df, 1.0), probability), ndtri(probability))
