@@ -48,6 +48,10 @@ class PythonFamily final : public Family {
 
     Vector initial_parameters(Index, const double*, const double*, const double*) const override { return {}; }
 
+    void simulate(Index, const double*, const double*, const double*, Random&, double*) const override {
+        throw std::invalid_argument("family: expected one of the package's own to simulate from, got a custom family");
+    }
+
  private:
     static Contiguous array(Index n, const double* data) { return Contiguous(n, data); }
     static void copy(const py::handle& values, Index n, double* out) {
@@ -88,6 +92,33 @@ py::dict evaluate(const FamilyHolder& self, const Contiguous& y, const Contiguou
     return values;
 }
 
+py::array_t<double> simulate(const FamilyHolder& self, const Contiguous& eta, const std::optional<Contiguous>& zeta,
+                             const std::optional<Contiguous>& weights, const Vector& parameters, std::uint64_t seed,
+                             std::uint64_t stream) {
+    const auto family = self.clone();
+    family->set_parameters(parameters);
+    const Index n = eta.shape(0);
+    const auto expect_rows = [n](const char* name, py::ssize_t got) {
+        if (got != n)
+            throw std::invalid_argument(std::string(name) + ": expected " + std::to_string(n) + " rows, got " +
+                                        std::to_string(got));
+    };
+    if (family->zero_inflated() || zeta)
+        expect_rows("zeta", zeta ? zeta->shape(0) : 0);
+    if (weights)
+        expect_rows("weights", weights->shape(0));
+    py::array_t<double> y(n);
+    double* out = y.mutable_data();
+    {
+        // replicates are simulated on several threads
+        const py::gil_scoped_release release;
+        Random random(seed, stream);
+        family->simulate(n, eta.data(), zeta ? zeta->data() : nullptr, weights ? weights->data() : nullptr, random,
+                         out);
+    }
+    return y;
+}
+
 }  // namespace
 
 void bind_family(py::module_& module) {
@@ -106,7 +137,9 @@ void bind_family(py::module_& module) {
                     family->normalizer(y.shape(0), y.data(), weights ? weights->data() : nullptr, gradient.data());
                 return py::make_tuple(value, gradient);
             },
-            py::arg("y"), py::arg("weights"), py::arg("parameters"));
+            py::arg("y"), py::arg("weights"), py::arg("parameters"))
+        .def("simulate", &simulate, py::arg("eta"), py::arg("zeta"), py::arg("weights"), py::arg("parameters"),
+             py::arg("seed"), py::arg("stream"));
 
     module.def(
         "make_family",

@@ -9,6 +9,7 @@
 //   normalizer(y, weight, gradient) the part without eta of one row, weight times; adds to `gradient` where not null
 //   start(y, weight, typical)       a mean inside the domain near y; `typical`: mean of |y|
 //   moments(sample)                 estimates of the parameters
+//   draw(point, weight, random)     a response
 
 #include <algorithm>
 #include <array>
@@ -79,6 +80,11 @@ struct Sample {
     }
 };
 
+/// A positive number that was drawn, where it did not underflow.
+inline double positive(double y) {
+    return std::max(y, std::numeric_limits<double>::min());
+}
+
 template <class Distribution, class Link>
 class ComposedFamily final : public Family {
     static constexpr int K = Distribution::n_parameters;
@@ -133,6 +139,14 @@ class ComposedFamily final : public Family {
             return distribution_.moments(Sample{n, y, weights, eta, &mean});
     }
 
+    void simulate(Index n, const double* eta, const double*, const double* weights, Random& random,
+                  double* y) const override {
+        for (Index i = 0; i < n; ++i)
+            y[i] = std::isfinite(eta[i]) && Link::contains(eta[i])
+                       ? distribution_.draw(point(eta[i]), weights == nullptr ? 1.0 : weights[i], random)
+                       : std::numeric_limits<double>::quiet_NaN();
+    }
+
  private:
     static double mean(double eta) {
         if constexpr (Distribution::variable == Variable::probabilities)
@@ -141,20 +155,22 @@ class ComposedFamily final : public Family {
             return Link::mean(eta);
     }
 
+    static auto point(double eta) {
+        if constexpr (Distribution::variable == Variable::probabilities)
+            return Link::at(eta);
+        else if constexpr (Distribution::variable == Variable::log_mean)
+            return Link::along_log_mean(eta);
+        else
+            return Link::along_mean(eta);
+    }
+
     template <int order>
     Curve<K> row(double y, double eta) const {
-        if constexpr (Distribution::variable == Variable::probabilities) {
-            return distribution_.template at<order>(y, Link::at(eta));
-        } else {
-            LinkPoint point;
-            if constexpr (Distribution::variable == Variable::log_mean)
-                point = Link::along_log_mean(eta);
-            else
-                point = Link::along_mean(eta);
-            Curve<K> curve = distribution_.template at<order>(y, point);
-            compose<order>(curve, point.d1, point.d2, point.d3);
-            return curve;
-        }
+        const auto at = point(eta);
+        Curve<K> curve = distribution_.template at<order>(y, at);
+        if constexpr (Distribution::variable != Variable::probabilities)
+            compose<order>(curve, at.d1, at.d2, at.d3);
+        return curve;
     }
 
     template <int order>

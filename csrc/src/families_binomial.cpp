@@ -36,6 +36,12 @@ struct Binomial {
         return log_factorial(trials) - log_factorial(trials * y) - log_factorial(trials - trials * y);
     }
     static double start(double y, double trials, double) { return (trials * y + 0.5) / (trials + 1.0); }
+    double draw(const LogProbabilities& log_of, double weight, Random& random) const {
+        const double trials = std::round(weight);
+        if (log_of.success.value < log_of.failure.value)
+            return random.binomial(trials, std::exp(log_of.success.value)) / trials;
+        return (trials - random.binomial(trials, std::exp(log_of.failure.value))) / trials;
+    }
 };
 
 /// Beta(mu phi, (1 - mu) phi); parameter log(phi).
@@ -75,6 +81,11 @@ struct Beta {
         return weight * (std::lgamma(precision) - std::log(y) - std::log1p(-y));
     }
     static double start(double y, double, double) { return y; }
+    double draw(const LogProbabilities& log_of, double, Random& random) const {
+        const double y = random.beta(bounded_exp(log_precision_ + log_of.success.value),
+                                     bounded_exp(log_precision_ + log_of.failure.value));
+        return std::min(positive(y), 1.0 - 0x1p-53);
+    }
     Vector moments(const Sample& sample) const {
         const double ratio =
             sample.average([](double y, double mean) { return (y - mean) * (y - mean) / (mean * (1.0 - mean)); });

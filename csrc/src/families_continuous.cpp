@@ -49,6 +49,10 @@ struct Gamma {
         return weight * (shape_ * log_shape + (shape_ - 1.0) * log_y - std::lgamma(shape_));
     }
     static double start(double y, double, double) { return y; }
+    double draw(const LinkPoint& m, double weight, Random& random) const {
+        const double shape = shape_ * weight;
+        return positive(random.gamma(shape) * (m.mean / shape));
+    }
     Vector moments(const Sample& sample) const {
         return log_dispersion(sample.average([](double y, double mean) { return std::pow(y / mean - 1.0, 2); }), 1e-4);
     }
@@ -82,6 +86,9 @@ struct InverseGaussian {
         return -0.5 * weight * (log_2pi + log_phi_ + 3.0 * std::log(y));
     }
     static double start(double y, double, double) { return y; }
+    double draw(const LinkPoint& m, double weight, Random& random) const {
+        return positive(random.inverse_gaussian(m.mean, 1.0 / (lambda_ * weight)));
+    }
     Vector moments(const Sample& sample) const {
         const double scale = sample.average([](double, double mean) { return 1.0 / mean; });
         return log_dispersion(sample.average([](double y, double mean) { return std::pow(y / mean - 1.0, 2) / mean; }),
@@ -115,6 +122,9 @@ struct Gaussian {
         return -0.5 * weight * (log_2pi + log_variance_);
     }
     static double start(double y, double, double) { return y; }
+    double draw(const LinkPoint& m, double weight, Random& random) const {
+        return m.mean + random.normal() / std::sqrt(precision_ * weight);
+    }
     Vector moments(const Sample& sample) const { return log_variance(sample); }
 
  private:
@@ -171,6 +181,9 @@ struct StudentT {
         return weight * (log_gamma_ratio(0.5 * nu, 0.5) - 0.5 * (log_2pi + log_variance_));
     }
     static double start(double y, double, double) { return y; }
+    double draw(const LinkPoint& m, double, Random& random) const {
+        return m.mean + random.student_t(nu) * std::sqrt(variance_);
+    }
     Vector moments(const Sample& sample) const {
         const double degrees = K > 1 ? 5.0 : nu, ratio = degrees > 2.5 ? (degrees - 2.0) / degrees : 0.2;
         Vector out = Vector::Constant(K, std::log(degrees));

@@ -19,6 +19,7 @@ struct Poisson {
     }
     double normalizer(double y, double weight, double*) const { return -weight * log_factorial(y); }
     static double start(double y, double, double) { return y + 0.1; }
+    double draw(const LinkPoint& m, double, Random& random) const { return random.poisson(m.mean); }
 };
 
 /// Size s, variance mu + mu^2/s; parameter log(s), or none where s is given. The powers of s are shared out so that
@@ -64,6 +65,9 @@ struct NegativeBinomial {
         return weight * (log_gamma_ratio(size, y) - log_factorial(y));
     }
     static double start(double y, double, double) { return y + 0.1; }
+    double draw(const LinkPoint& m, double, Random& random) const {
+        return random.poisson(random.gamma(size) * (m.mean / size));
+    }
     Vector moments(const Sample& sample) const {
         const double excess =
             sample.average([](double y, double mean) { return (y - mean) * (y - mean) / mean - 1.0; });
@@ -112,6 +116,9 @@ struct NegativeBinomial1 {
         return -weight * (log_factorial(y) + y * std::log1p(phi_));
     }
     static double start(double y, double, double) { return y + 0.1; }
+    double draw(const LinkPoint& m, double, Random& random) const {
+        return random.poisson(random.gamma(m.mean / phi_) * phi_);
+    }
     Vector moments(const Sample& sample) const {
         const double phi = sample.average([](double y, double mean) { return (y - mean) * (y - mean) / mean; }) - 1.0;
         return Vector::Constant(1, std::log(std::min(std::max(phi, 1e-4), 1e4)));

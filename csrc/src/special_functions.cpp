@@ -8,6 +8,8 @@
 namespace pymixed {
 namespace {
 
+constexpr double half_log_2pi = 0.91893853320467274178;
+
 // Asymptotic series in w = 1/x, NIST Digital Library of Mathematical Functions 5.11.1, 5.11.2 and their derivatives. At
 // x >= 16 what is left out is below the rounding of the sum. Coefficients of w^0, w^1, ..
 constexpr double from = 16.0;
@@ -60,7 +62,6 @@ Jet normal_log_far_tail(double x) {
     for (int k = n; k > 3; --k)
         t = k / (x + t);
     const double t3 = 3.0 / (x + t), t2 = 2.0 / (x + t3), t1 = 1.0 / (x + t2), ratio = x + t1;
-    constexpr double half_log_2pi = 0.91893853320467274178;
     return {-0.5 * x * x - half_log_2pi - std::log(ratio), ratio, -ratio * t1, ratio * t1 * t1 * t2 * (t3 - t2)};
 }
 
@@ -105,6 +106,12 @@ double log_factorial(double y) {
             return table[k];
     }
     return std::lgamma(y + 1.0);
+}
+
+double stirling_remainder(double y) {
+    if (y < from)
+        return log_factorial(y - 1.0) - (y - 0.5) * std::log(y) + y - half_log_2pi;
+    return evaluate(stirling, 1.0 / y);
 }
 
 double log_gamma_ratio(double s, double y) {

@@ -15,6 +15,9 @@ double log1p_minus_share(double x);
 /// log(y!) for any y >= 0; from a table where y is a small integer.
 double log_factorial(double y);
 
+/// log Gamma(y) less Stirling's (y - 1/2) log(y) - y + log(2 pi)/2, y >= 1; it tends to 1/(12 y) as y grows.
+double stirling_remainder(double y);
+
 /// log of Gamma(s + y) / (Gamma(s) s^y), s > 0, y >= 0; it tends to 0 as s grows.
 double log_gamma_ratio(double s, double y);
 

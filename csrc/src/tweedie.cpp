@@ -93,6 +93,14 @@ struct Tweedie {
         return weight * series.value;
     }
     static double start(double y, double, double typical) { return std::max(y, typical > 0.0 ? 0.1 * typical : 1.0); }
+    /// A Poisson number of gamma variables; as many of one shape sum to a gamma variable of as many times that shape.
+    double draw(const LinkPoint& m, double weight, Random& random) const {
+        const double p1 = power - 1.0, p2 = 2.0 - power, phi = 1.0 / (inverse_phi_ * weight);
+        const double jumps = random.poisson(bounded_exp(p2 * m.log_mean) / (p2 * phi));
+        if (jumps == 0.0)
+            return 0.0;
+        return positive(random.gamma(jumps * p2 / p1) * (phi * p1 * bounded_exp(p1 * m.log_mean)));
+    }
     Vector moments(const Sample& sample) const {
         const double p = K > 1 ? 1.5 : power;
         const double phi =

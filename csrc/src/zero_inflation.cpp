@@ -43,6 +43,13 @@ class ZeroInflated final : public Family {
     Vector initial_parameters(Index n, const double* y, const double* weights, const double* eta) const override {
         return base_->initial_parameters(n, y, weights, eta);
     }
+    void simulate(Index n, const double* eta, const double* zeta, const double* weights, Random& random,
+                  double* y) const override {
+        base_->simulate(n, eta, nullptr, weights, random, y);
+        for (Index i = 0; i < n; ++i)
+            if (!std::isnan(y[i]) && random.uniform() < logistic(zeta[i]))
+                y[i] = 0.0;
+    }
 
  private:
     void thin_information(double zeta, Index i, const FamilyOutput& out) const {

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "pymixed/random.hpp"
 #include "pymixed/types.hpp"
 
 namespace pymixed {
@@ -73,6 +74,16 @@ class Family {
     virtual void initial_predictor(Index n, const double* y, const double* weights, double* eta) const = 0;
     /// Estimates of the parameters by moments, given linear predictors.
     virtual Vector initial_parameters(Index n, const double* y, const double* weights, const double* eta) const = 0;
+
+    /// A response of every row, given its linear predictor; the NaN where that is outside the domain. Responses that
+    /// the distribution takes with probability zero (a 0 of a gamma, a 1 of a beta) do not come out of rounding.
+    /// `weights` null: all 1. How often a row counts does not say what a row of that weight is; here it is the mean
+    /// of as many rows where such means have a distribution of the same kind: proportions in that many trials for the
+    /// binomial family, the dispersion divided by the weight for gaussian, gamma, inverse_gaussian and tweedie. With
+    /// other distributions weights change nothing.
+    /// @throws std::invalid_argument  a family that does not know its distribution
+    virtual void simulate(Index n, const double* eta, const double* zeta, const double* weights, Random& random,
+                          double* y) const = 0;
 };
 
 /// Values of a family that are not estimated, by name; NaN: estimated.
