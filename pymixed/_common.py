@@ -5,12 +5,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral, Real
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError, PymixedWarning
+from .errors import InputError, InputTypeError, PymixedWarning
 
 Array = NDArray[np.float64]
 P = TypeVar("P", bound="MixedParams")
@@ -348,3 +349,14 @@ def check_choice(argument: str, value: object, choices: Collection[str]) -> None
     """Raise an `InputError` unless the value is one of the choices."""
     if not isinstance(value, str) or value not in choices:
         raise InputError(f"{argument}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def check_number(name: str, value: object, kind: type[Real] | type[Integral], lowest: int | None = None) -> None:
+    """Raise unless the value is a finite number of the kind, not below the lowest; positive where none is given."""
+    noun = "number" if kind is Real else "integer"
+    expected = f"expected a positive {noun}" if lowest is None else f"expected an {noun} of at least {lowest}"
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise InputTypeError(f"{name}: {expected}, got {value!r}")
+    number = float(value)
+    if not np.isfinite(number) or (number <= 0 if lowest is None else number < lowest):
+        raise InputError(f"{name}: {expected}, got {value}")

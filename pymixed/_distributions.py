@@ -32,11 +32,11 @@ _POSITIVE_LINKS = ("log", "sqrt", "inverse", "1/mu^2", "identity")
 _REAL_LINKS = ("identity", "log", "sqrt", "inverse", "1/mu^2")
 
 
-def _exp(x: float) -> float:
-    return float(np.exp(min(x, 700.0)))
+def _exp(x: Array) -> Array:
+    return np.asarray(np.exp(np.minimum(x, 700.0)))
 
 
-def _one_to_two(x: float) -> float:
+def _one_to_two(x: Array) -> Array:
     return 1.0 + 1.0 / (1.0 + _exp(-x))
 
 
@@ -84,9 +84,15 @@ class Distribution(ABC):
 
     def natural(self, unconstrained: Array) -> dict[str, float]:
         """All parameters in natural units, from the estimated ones on the core's scale."""
-        estimated = dict(zip(self.estimated, unconstrained.tolist(), strict=True))
-        return {name: (_one_to_two if name == "power" else _exp)(estimated[name]) if name in estimated
-                else float(vars(self)[name]) for name in self.parameter_names}
+        estimated = dict(zip(self.estimated, self.natural_values(unconstrained).tolist(), strict=True))
+        return {name: estimated[name] if name in estimated else float(vars(self)[name])
+                for name in self.parameter_names}
+
+    def natural_values(self, unconstrained: Array) -> Array:
+        """The estimated parameters (..., k) in natural units, from their values on the core's scale."""
+        values = [(_one_to_two if name == "power" else _exp)(unconstrained[..., k])
+                  for k, name in enumerate(self.estimated)]
+        return np.stack(values, axis=-1) if values else unconstrained
 
     @property
     def estimated(self) -> tuple[str, ...]:

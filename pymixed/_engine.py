@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from ._common import Array
+from ._common import Array, Result
+from ._resampling import ModelPoint, Resampler
+from .design import MixedDesign
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,16 @@ class Criterion(Protocol):
 
         Over sigma² for a linear model.
         """
+
+    def refit(self, design: MixedDesign, reml: bool | None = None) -> Result[Any]:
+        """Estimates of another design of the same kind, found with the same options.
+
+        `reml` chooses the criterion of a linear model, that of the fit by default. Only failures to converge are
+        warned of.
+        """
+
+    def resampler(self, design: MixedDesign, point: ModelPoint, reml: bool | None = None) -> Resampler:
+        """The same model, at a point of its parameters, to be fitted to other responses."""
 
 
 class LinearCriterion(Criterion, Protocol):

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._common import Array, MixedParams, check_choice
+from ._common import Array, MixedParams, Result, check_choice, check_number
 from ._memory import available_memory
 from .design import MixedDesign
 from .errors import (
     ConvergenceWarning,
     InputError,
-    InputTypeError,
     MemoryLimitError,
     MissingValuesWarning,
     PymixedWarning,
@@ -54,17 +54,6 @@ class FitOptions:
         check_number("tol", self.tol, Real)
         check_number("max_iter", self.max_iter, Integral)
         check_number("n_threads", 1 if self.n_threads is None else self.n_threads, Integral)
-
-
-def check_number(name: str, value: object, kind: type[Real] | type[Integral], lowest: int | None = None) -> None:
-    """Raise unless the value is a finite number of the kind, not below the lowest; positive where none is given."""
-    noun = "number" if kind is Real else "integer"
-    expected = f"expected a positive {noun}" if lowest is None else f"expected an {noun} of at least {lowest}"
-    if isinstance(value, bool) or not isinstance(value, kind):
-        raise InputTypeError(f"{name}: {expected}, got {value!r}")
-    number = float(value)
-    if not np.isfinite(number) or (number <= 0 if lowest is None else number < lowest):
-        raise InputError(f"{name}: {expected}, got {value}")
 
 
 # ---- the core's problem ----------------------------------------------------------------------------------------------
@@ -256,3 +245,10 @@ def common_findings(design: MixedDesign, params: MixedParams, singular: Sequence
     if singular:
         found.append(SingularFitWarning("singular fit: " + "; ".join(map(str, singular))))
     return found
+
+
+def warn_of_convergence(result: Result[Any]) -> None:
+    """Warn, on behalf of whoever asks for a refit, only if it did not converge."""
+    for warning in result.warnings:
+        if isinstance(warning, ConvergenceWarning):
+            warnings.warn(warning, stacklevel=5)

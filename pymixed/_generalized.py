@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._common import Array, GLMMParams, Result, check_choice
+from ._common import Array, GLMMParams, Result, check_choice, check_number
 from ._convergence import LEAST_CURVATURE, certificate, free_parameters
 from ._custom import Custom
 from ._diagnosis import boundary_findings, separation_findings
@@ -20,14 +20,16 @@ from ._fitting import (
     CoreEngine,
     FitOptions,
     Timer,
-    check_number,
     common_findings,
     make_problem,
     minimize_with_scipy,
     shared_estimates,
     shared_facts,
     structure,
+    warn_of_convergence,
 )
+from ._refits import GeneralizedResampler
+from ._resampling import ModelPoint
 from .design import MixedDesign
 from .errors import InputError
 from .inference import parameter_covariance, singular_directions, term_covariances, theta_names
@@ -96,6 +98,19 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
             Callable[..., GeneralizedEngine], tuple[MixedDesign, Family, GeneralizedOptions]]:
         return GeneralizedEngine.started, self._arguments
 
+    def refit(self, design: MixedDesign, reml: bool | None = None) -> Result[GLMMParams]:
+        """Estimates of another design with the same family and options; `reml` has no meaning here."""
+        _, family, options = self._arguments
+        result, _ = estimate_generalized(design, family, Timer(), options)
+        warn_of_convergence(result)
+        return result
+
+    def resampler(self, design: MixedDesign, point: ModelPoint, reml: bool | None = None) -> GeneralizedResampler:
+        """The same model to be fitted to other responses; `reml` has no meaning here."""
+        _, _, options = self._arguments
+        return GeneralizedResampler(self.problem, design, point, int(options.n_agq), options.curvature, options.tol,
+                                    options.max_iter)
+
     def internal_derivatives(self, x: Array) -> tuple[Array, Array]:
         """Gradient and Hessian in the core's coordinates, whose columns are centred and scaled.
 
@@ -137,6 +152,15 @@ def _no_estimates(design: MixedDesign, family: Family, reason: str) -> InputErro
 
 def fit_generalized(design: MixedDesign, family: Family, timer: Timer, options: GeneralizedOptions) -> GLMMSolution:
     """Fit a generalized linear mixed model; warns on behalf of its caller's caller."""
+    result, engine = estimate_generalized(design, family, timer, options)
+    for warning in result.warnings:
+        warnings.warn(warning, stacklevel=3)
+    return GLMMSolution(result, design, engine, family)
+
+
+def estimate_generalized(design: MixedDesign, family: Family, timer: Timer,
+                         options: GeneralizedOptions) -> tuple[Result[GLMMParams], GeneralizedEngine]:
+    """Estimate a generalized linear mixed model; what there is to warn of is in the result."""
     options.check(design)
     with timer.section("problem"):
         engine = GeneralizedEngine(design, family, options)
@@ -185,10 +209,8 @@ def fit_generalized(design: MixedDesign, family: Family, timer: Timer, options: 
     singular = singular_directions(design.terms, theta, None)
     findings = (*common_findings(design, params, singular, status, exhausted),
                 *separation_findings(design, family, params), *boundary_findings(design, family, params))
-    for warning in findings:
-        warnings.warn(warning, stacklevel=3)
     method = {0: "PIRLS", 1: "Laplace"}.get(params.n_agq, f"adaptive quadrature with {params.n_agq} nodes")
     info = {"method": method, "family": family.name, "link": family.link_name, "curvature": options.curvature,
             "se": params.se_method, "n_differences": differences, "pirls_iter": pirls_iterations,
             **shared_facts(design, engine.problem, params, options.optimizer, status)}
-    return GLMMSolution(Result(params, info, timer.result(), "core", findings), design, engine, family)
+    return Result(params, info, timer.result(), "core", findings), engine

@@ -1,16 +1,24 @@
 """What a fitted model says beyond its estimates: the methods of a solution that test, compare and bound."""
 from __future__ import annotations
 
+import secrets
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import partial
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from ._common import P
+from ._bootstrap import Bootstrap, run
+from ._clusters import read_clusters
+from ._common import Array, P, check_choice, check_number
 from ._contrasts import contrast_table, joint_table, read_contrasts, right_hand_side
+from ._resampling import KINDS, ModelPoint, Plan, Pools
 from ._solution import MixedSolution
 from ._tests import CoefficientTests
+from .errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +27,18 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False, repr=False)
 class InferentialSolution(MixedSolution[P]):
     """A fitted mixed model with its tests and intervals; see the two kinds."""
+
+    @abstractmethod
+    def _model_point(self) -> ModelPoint:
+        """The estimates, as resampling takes them."""
+
+    @abstractmethod
+    def _parameter_names(self) -> tuple[str, ...]:
+        """Coefficients, standard deviations, correlations, and sigma or the family's parameters: K names."""
+
+    @abstractmethod
+    def _parameter_values(self, coefficients: Array, theta: Array, extra: Array) -> Array:
+        """Their values (R, K) at R points."""
 
     @abstractmethod
     def _coefficient_tests(self, ddf: str | None) -> CoefficientTests:
@@ -62,3 +82,87 @@ class InferentialSolution(MixedSolution[P]):
         labels, rows = read_contrasts(L, self._design, self.params)
         values, tests = right_hand_side(rhs, len(rows)), self._coefficient_tests(ddf)
         return joint_table(tests, rows, values) if joint else contrast_table(tests, labels, rows, values)
+
+    def bootstrap(self, n: int = 1000, kind: str = "parametric", seed: int | None = None, first: int = 0,
+                  cluster: Any = None, n_threads: int | None = None, progress: bool = False) -> Bootstrap:
+        """Fit the model to `n` resampled data sets.
+
+        Parameters
+        ----------
+        n : int
+            Number of replicates.
+        kind : str
+            ``"parametric"``: responses simulated from the fit, with new random effects; ``"residual"``: random effects
+            and residuals drawn from their estimates, which are centred and scaled to the estimated covariances first
+            (linear models); ``"cluster"``: clusters of rows drawn with replacement.
+        seed : int, optional
+            Non-negative, below 2**64; one is drawn and kept in the result by default. A replicate depends on the seed
+            and its number alone, not on the number of threads.
+        first : int
+            Number of the first replicate: another range under the same seed merges with this one.
+        cluster : str or array_like (n_obs,), optional
+            Clusters of a cluster bootstrap: name of a grouping factor, or labels of the rows. Every level of each
+            grouping factor must lie within one of them. The coarsest grouping factor by default.
+        n_threads : int, optional
+            1 by default.
+        progress : bool
+            Whether to show tqdm's progress bar.
+
+        Returns
+        -------
+        Bootstrap
+            A fit that failed is a row of it, with a status.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            If an argument is out of range, or the model cannot be resampled in this way.
+
+        Warns
+        -----
+        InterruptedWarning
+            If Ctrl-C ends it early; the replicates made by then are returned.
+
+        References
+        ----------
+        Carpenter, Goldstein & Rasbash (2003), J. R. Stat. Soc. C 52(4), for the residual bootstrap. Davison & Hinkley
+        (1997), Bootstrap Methods and Their Application, section 3.8, for clusters.
+
+        Examples
+        --------
+        >>> import pymixed as pm
+        >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy"))
+        >>> boot = fit.bootstrap(500, seed=1)
+        >>> boot.conf_int().loc["Days"].round(1).tolist()
+        [7.4, 13.4]
+        """
+        plan = self._plan(kind, seed, cluster, n_threads)
+        check_number("n", n, Integral)
+        check_number("first", first, Integral, 0)
+        resampler = self._engine.resampler(self._design, self._model_point())
+        found = run(partial(resampler.draw, plan), int(first), int(n), progress)
+        point = self._model_point()
+        here = self._parameter_values(point.coefficients[None], point.theta[None], point.extra[None])[0]
+        count = len(found.status)
+        return Bootstrap(
+            repr(self), kind, self._parameter_names(), here, self.se,
+            self._parameter_values(found.coefficients, found.theta, found.extra), found.coefficients, found.se,
+            found.theta, found.extra, found.objective, found.status, found.n_evaluations,
+            np.full(count, plan.seed, np.uint64), np.arange(first, first + count, dtype=np.int64), resampler.statuses)
+
+    def _plan(self, kind: str, seed: int | None, cluster: Any, n_threads: int | None) -> Plan:
+        check_choice("kind", kind, KINDS)
+        check_number("n_threads", 1 if n_threads is None else n_threads, Integral)
+        if seed is not None:
+            check_number("seed", seed, Integral, 0)
+            if seed >= 2**64:
+                raise InputError(f"seed: expected an integer below 2**64, got {seed}")
+        if cluster is not None and kind != "cluster":
+            raise InputError(f"cluster: expected None for a {kind} bootstrap, it is for kind='cluster'")
+        return Plan(kind, secrets.randbits(63) if seed is None else int(seed), int(n_threads or 1),
+                    self._residual_pools() if kind == "residual" else None,
+                    read_clusters(self._design, cluster) if kind == "cluster" else None)
+
+    @abstractmethod
+    def _residual_pools(self) -> Pools:
+        """What a residual bootstrap draws from."""

@@ -13,6 +13,7 @@ __all__ = [
     "FormulaError",
     "InputError",
     "InputTypeError",
+    "InterruptedWarning",
     "MemoryLimitError",
     "MissingValuesWarning",
     "PymixedError",
@@ -120,3 +121,9 @@ class MissingValuesWarning(PymixedWarning):
     """Rows were dropped because a value that the model uses is missing."""
 
     code = "missing_values"
+
+
+class InterruptedWarning(PymixedWarning):
+    """Ctrl-C ended a long computation early; what was done by then is returned."""
+
+    code = "interrupted"

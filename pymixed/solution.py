@@ -16,9 +16,11 @@ from ._engine import LinearCriterion
 from ._family import Family
 from ._inferences import InferentialSolution
 from ._prediction import linear_predictor
+from ._resampling import ModelPoint, Pools, residual_pools
 from ._solution import parameter_vector
 from ._tables import Summary, summarize_generalized, summarize_linear
 from ._tests import CoefficientTests, FixedDfTests, SatterthwaiteTests
+from ._variance_parameters import variance_parameters, variance_values
 from .errors import BoundaryWarning, InputError, SeparationWarning
 from .inference import variance_uncertainty
 
@@ -81,6 +83,19 @@ class LMMSolution(InferentialSolution[LMMParams]):
         nu = self.n_obs - self.coefficients.size if self.reml else self.n_obs
         return variance_uncertainty(self._engine.variance_derivatives(self.theta), self.residual_std, nu,
                                     free_parameters(self._design.terms, self.theta), self.theta_names)
+
+    def _model_point(self) -> ModelPoint:
+        return ModelPoint(self.theta, self.coefficients, np.array([self.residual_std]))
+
+    def _parameter_names(self) -> tuple[str, ...]:
+        variances = variance_parameters(self._design.terms, with_sigma=True)
+        return (*self.coefficient_names, *(parameter.name for parameter in variances))
+
+    def _parameter_values(self, coefficients: Array, theta: Array, extra: Array) -> Array:
+        return np.hstack([coefficients, variance_values(self._design.terms, theta, extra[:, 0])])
+
+    def _residual_pools(self) -> Pools:
+        return residual_pools(self._design, self.params, self.residuals, self.residual_std)
 
     def _conditional_covariances(self) -> tuple[Array, ...]:
         relative = self._engine.conditional_covariances(self.theta)
@@ -255,6 +270,23 @@ class GLMMSolution(InferentialSolution[GLMMParams]):
         ddf = "asymptotic" if ddf is None else ddf
         check_choice("ddf", ddf, ("asymptotic",))
         return FixedDfTests(self.coefficients, self.params.vcov, np.inf)
+
+    def _model_point(self) -> ModelPoint:
+        return ModelPoint(self.theta, self.coefficients, self.params.extra)
+
+    def _parameter_names(self) -> tuple[str, ...]:
+        variances = variance_parameters(self._design.terms, with_sigma=False)
+        return (*self.coefficient_names, *(parameter.name for parameter in variances),
+                *self._family.distribution.estimated, *(f"zi.{name}" for name in self.zi_names))
+
+    def _parameter_values(self, coefficients: Array, theta: Array, extra: Array) -> Array:
+        own = len(self._family.distribution.estimated)
+        return np.hstack([coefficients, variance_values(self._design.terms, theta, None),
+                          self._family.distribution.natural_values(extra[:, :own]), extra[:, own:]])
+
+    def _residual_pools(self) -> Pools:
+        raise InputError("kind: expected 'parametric' or 'cluster' for a generalized linear mixed model, whose "
+                         "residuals are not alike, got 'residual'")
 
     def _conditional_covariances(self) -> tuple[Array, ...]:
         return self._engine.conditional_covariances(self._parameters(self.theta, None, None)[0])

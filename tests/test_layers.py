@@ -12,7 +12,6 @@ ROOT = Path(__file__).parents[1]
 PYTHON_LAYERS = [
     {"errors"},
     {"_common", "_categorical"},
-    {"_engine"},
     {"_adapters"},
     {"_frames"},
     {"_links", "_distributions"},
@@ -23,13 +22,18 @@ PYTHON_LAYERS = [
     {"_model_matrix"},
     {"_from_arrays", "_from_formula"},
     {"design"},
+    {"_clusters"},
+    {"_resampling"},
+    {"_engine"},
     {"inference"},
-    {"_tables", "_prediction", "_conditional", "_convergence", "_variance_parameters", "_tests", "_memory"},
+    {"_tables", "_prediction", "_conditional", "_convergence", "_variance_parameters", "_tests", "_memory",
+     "_bootstrap"},
     {"_contrasts"},
     {"_solution"},
     {"_inferences"},
     {"solution", "_diagnosis"},
     {"_fitting"},
+    {"_refits"},
     {"_linear", "_generalized"},
     {"solvers"},
     {"datasets"},
@@ -37,7 +41,7 @@ PYTHON_LAYERS = [
     {"cli"},
     {"__main__"},
 ]
-CORE_USERS = {"_fitting", "_linear", "_generalized", "__init__"}  # who may import the compiled core
+CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "__init__"}  # who may import the compiled core
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
 # line work together and may include one another.
@@ -53,12 +57,14 @@ CPP_LAYERS = [
     {"problem", "leading", "tail", "schur"},
     {"pls", "template_parameters", "sorted_rows"},
     {"penalized_factor"},
-    {"scores"},
+    {"response_sums", "scores"},
     {"deviance", "estimates"},
     {"optimizer"},
     {"template_objective"},
     {"generalized_problem", "pirls", "quadrature", "generalized_rows", "generalized_deviance", "generalized_curvature",
      "generalized_estimates", "fit", "minque"},
+    {"parallel", "cluster_resampling"},
+    {"refit", "simulation", "cluster_refits"},
 ]
 
 

@@ -13,6 +13,7 @@ void bind_problem(pybind11::module_& module);
 void bind_deviance(pybind11::module_& module);
 void bind_family(pybind11::module_& module);
 void bind_generalized(pybind11::module_& module);
+void bind_refit(pybind11::module_& module);
 
 /// Whether Python's signal handlers raised an exception (Ctrl-C); for loops that run without the interpreter lock.
 inline bool signalled() {

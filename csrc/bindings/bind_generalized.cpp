@@ -36,12 +36,6 @@ struct Estimates {
     }
 };
 
-Information parse_information(const std::string& name) {
-    if (name != "observed" && name != "expected")
-        throw std::invalid_argument("curvature: expected 'observed' or 'expected', got '" + name + "'");
-    return name == "observed" ? Information::Observed : Information::Expected;
-}
-
 }  // namespace
 
 void bind_generalized(py::module_& module) {
@@ -55,11 +49,7 @@ void bind_generalized(py::module_& module) {
                  const HostRows rows(y, X, codes, columns, weights, offset);
                  RandomEffects layout = make_layout(n_levels, terms);
                  rows.check(layout);
-                 std::vector<ColumnView> zero;
-                 if (zero_inflation)
-                     for (py::ssize_t j = 0; j < zero_inflation->shape(1); ++j)
-                         zero.push_back({zero_inflation->data(0, j),
-                                         static_cast<Index>(zero_inflation->strides(0) / sizeof(double))});
+                 const std::vector<ColumnView> zero = columns_of(zero_inflation);
                  const Method chosen = parse_method(method);
                  // the arrays are held by the arguments; no Python object is touched from here on
                  py::gil_scoped_release release;

@@ -1,11 +1,11 @@
 #pragma once
-// Layout of the random effects and method of the factorisation from their Python descriptions.
+// Layout of the random effects, method of the factorisation and kind of information from their Python descriptions.
 
 #include <string>
 #include <tuple>
 #include <vector>
 
-#include "pymixed/problem.hpp"
+#include "pymixed/generalized_deviance.hpp"
 
 inline pymixed::RandomEffects make_layout(
     const std::vector<pymixed::Index>& n_levels,
@@ -26,4 +26,10 @@ inline pymixed::Method parse_method(const std::string& name) {
         if (name == to_string(method))
             return method;
     throw std::invalid_argument("method: expected 'auto', 'single', 'dense' or 'sparse', got '" + name + "'");
+}
+
+inline pymixed::Information parse_information(const std::string& name) {
+    if (name != "observed" && name != "expected")
+        throw std::invalid_argument("curvature: expected 'observed' or 'expected', got '" + name + "'");
+    return name == "observed" ? pymixed::Information::Observed : pymixed::Information::Expected;
 }

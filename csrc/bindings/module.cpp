@@ -10,4 +10,5 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     bind_deviance(module);
     bind_family(module);
     bind_generalized(module);
+    bind_refit(module);
 }

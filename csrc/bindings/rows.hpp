@@ -6,6 +6,16 @@
 #include "bind.hpp"
 #include "pymixed/random_effects.hpp"
 
+/// Columns of a matrix, none without one.
+inline std::vector<pymixed::ColumnView> columns_of(const std::optional<Array>& matrix) {
+    std::vector<pymixed::ColumnView> columns;
+    if (matrix)
+        for (pybind11::ssize_t j = 0; j < matrix->shape(1); ++j)
+            columns.push_back(
+                {matrix->data(0, j), static_cast<pymixed::Index>(matrix->strides(0) / sizeof(double))});
+    return columns;
+}
+
 class HostRows {
  public:
     HostRows(Array y, Array X, std::vector<Codes> codes, std::vector<std::optional<Array>> columns,
@@ -18,8 +28,7 @@ class HostRows {
           offset_(contiguous(offset)) {
         view_.n = y_.shape(0);
         view_.y = column(y_);
-        for (pybind11::ssize_t j = 0; j < X_.shape(1); ++j)
-            view_.X.push_back({X_.data(0, j), static_cast<pymixed::Index>(X_.strides(0) / sizeof(double))});
+        view_.X = columns_of(X_);
         for (const Codes& codes_of_factor : codes_)
             view_.codes.push_back(codes_of_factor.data());
         for (const auto& data : columns_)

@@ -27,6 +27,10 @@ Deviance::Deviance(const Problem& problem, bool reml, int n_threads)
 
 Deviance::~Deviance() = default;
 
+void Deviance::set_response(const ResponseView& response) {
+    pls_->set_response(response);
+}
+
 double Deviance::evaluate(const Vector& theta, Coordinates coordinates) {
     parameters_->load(theta, coordinates);
     if (!theta.allFinite() || !pls_->update(parameters_->T()))

@@ -10,14 +10,14 @@
 namespace pymixed {
 
 double Deviance::pwrss() const {
-    const double scale = problem_.products().fixed_basis().y_scale;
+    const double scale = pls_->response().scale;
     return scale * scale * pls_->pwrss();
 }
 
 Vector Deviance::beta() const {
     const FixedBasis& basis = problem_.products().fixed_basis();
     const Index p = problem_.p();
-    return basis.U().topLeftCorner(p, p).partialPivLu().solve(basis.gamma + basis.y_scale * pls_->beta());
+    return basis.U().topLeftCorner(p, p).partialPivLu().solve(*pls_->response().gamma + pls_->response().scale * pls_->beta());
 }
 
 Matrix Deviance::unscaled_covariance() const {
@@ -30,7 +30,7 @@ Matrix Deviance::unscaled_covariance() const {
 std::vector<std::vector<double>> Deviance::modes() {
     const auto& factors = problem_.layout().factors();
     const Leading& lead = problem_.leading();
-    const double y_scale = problem_.products().fixed_basis().y_scale;
+    const double y_scale = pls_->response().scale;
     const Index P = lead.P;
     const Vector w = scores_->weights().col(P - 1);
     std::vector<std::vector<double>> out(factors.size());
@@ -112,7 +112,7 @@ std::vector<Matrix> Deviance::covariance_derivatives() {
 
 Vector Deviance::pwrss_derivatives() const {
     const auto& entries = problem_.layout().entries();
-    const double scale = problem_.products().fixed_basis().y_scale;
+    const double scale = pls_->response().scale;
     Vector out(gradient_.size());
     for (Index i = 0; i < out.size(); ++i)
         out[i] = -scale * scale * parameters_->D()[i].cwiseProduct(scores_->ss(entries[i].factor)).sum();

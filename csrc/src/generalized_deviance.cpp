@@ -60,6 +60,13 @@ Vector GeneralizedDeviance::to_internal(const Vector& psi) const {
     return out;
 }
 
+void GeneralizedDeviance::set_response(const Vector& y) {
+    pirls_->set_response(y);
+    centre_.known = false;
+    if (profiled_)
+        start();  // coefficients for the first search
+}
+
 Vector GeneralizedDeviance::start() {
     const Vector& parameters = problem_.initial_parameters();
     parameters_->load(problem_.initial_theta(), Coordinates::Internal);

@@ -12,8 +12,7 @@ Leading::Leading(const CrossProducts& products)
     : c(products.layout().factors()[0].n_cols),
       n_levels(products.layout().factors()[0].n_levels),
       P(products.p() + 1),
-      pattern(n_levels),
-      B(products.factor(0).ZtXy.data()) {
+      pattern(n_levels) {
     const Index size = packed(c, 0);
     const double* ZtZ = products.factor(0).ZtZ.data();
     // open addressing on the bits of a level's block
@@ -50,7 +49,7 @@ Leading::Leading(const CrossProducts& products)
     }
 }
 
-void Leading::sum_moments() {
+void Leading::sum_moments(const double* B) {
     moments.assign(n_patterns * packed(c, 0) * P * P, 0.0);
     for (Index g = 0; g < n_levels; ++g) {
         const double* b = B + g * c * P;
@@ -70,8 +69,7 @@ Leading::Leading(Index c, Index n_levels)
       n_patterns(n_levels),
       pattern(n_levels),
       A(n_levels * c * c),
-      count(n_levels, 1.0),
-      B(nullptr) {
+      count(n_levels, 1.0) {
     std::iota(pattern.begin(), pattern.end(), std::int32_t{0});
 }
 

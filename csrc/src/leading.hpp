@@ -16,7 +16,7 @@ namespace pymixed {
 /// What does not change with theta.
 struct Leading {
     explicit Leading(const CrossProducts& products);
-    /// A pattern of its own for every level, `A` to be written by the caller; no B.
+    /// A pattern of its own for every level, `A` to be written by the caller.
     Leading(Index c, Index n_levels);
 
     Index c, n_levels, P;
@@ -24,12 +24,11 @@ struct Leading {
     std::vector<std::int32_t> pattern;  ///< per level
     std::vector<double> A;              ///< per pattern c x c
     std::vector<double> count;          ///< levels per pattern
-    const double* B;                    ///< per level Z_g'W[X y], row-major c x P; owned by the cross-products
-
     /// Sums over the levels of a pattern of b_i b_j' for the rows b_i of B, i >= j in packed order: P x P each.
     std::vector<double> moments;
     bool use_moments() const { return !moments.empty(); }
-    void sum_moments();
+    /// @param B  rows Z_g'W[X y] of every level, row-major c x P
+    void sum_moments(const double* B);
 };
 
 /// N, K and A N of every pattern at one template; one per workspace.

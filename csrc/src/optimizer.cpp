@@ -1,5 +1,6 @@
 #include "pymixed/optimizer.hpp"
 
+#include <Eigen/Cholesky>
 #include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
@@ -9,6 +10,12 @@ namespace pymixed {
 Vector solve_absolute(const Matrix& H, const Vector& b) {
     if (b.size() == 0)
         return b;
+    if (const Eigen::LLT<Matrix> llt(H);
+        llt.info() == Eigen::Success) {  // the common case: H is its own absolute value
+        const auto pivots = llt.matrixLLT().diagonal().array().square();
+        if (pivots.minCoeff() > 1e-8 * pivots.maxCoeff())
+            return llt.solve(b);
+    }
     const Eigen::SelfAdjointEigenSolver<Matrix> eigen(H);
     const Vector size = eigen.eigenvalues().cwiseAbs();
     const double least = std::max(1e-10 * size.maxCoeff(), 1e-300);

@@ -16,11 +16,19 @@ Pirls::Pirls(const GeneralizedProblem& problem, int n_threads)
       beta(Vector::Zero(problem.p())),
       problem_(problem),
       rows_(problem.rows()),
+      y_(problem.rows().y),
       family_(problem.family().clone()),
       factor_(problem.linear(), problem.rows(), n_threads) {
     for (Vector* a : {&base_, &eta_, &l_, &r_, &w_, &expected_, &rhs_rows_})
         a->setZero(rows_.n);
     b_.setZero(rows_.q);
+}
+
+void Pirls::set_response(const Vector& y) {
+    y_ = y;
+    has_parameters_ = false;  // the normalizer is renewed
+    u.setZero();
+    beta.setZero();
 }
 
 void Pirls::set_parameters(const Vector& family_parameters, const Vector& zero) {
@@ -33,12 +41,12 @@ void Pirls::set_parameters(const Vector& family_parameters, const Vector& zero) 
     family_->set_parameters(family_parameters);
     const double* weights = rows_.weights.size() > 0 ? rows_.weights.data() : nullptr;
     normalizer_gradient_.setZero(family_->n_parameters());
-    normalizer_ = family_->normalizer(rows_.n, rows_.y.data(), weights,
+    normalizer_ = family_->normalizer(rows_.n, y_.data(), weights,
                                       normalizer_gradient_.size() > 0 ? normalizer_gradient_.data() : nullptr);
 }
 
 void Pirls::evaluate_rows(const Vector& eta, const FamilyOutput& out) const {
-    family_->evaluate({rows_.n, rows_.y.data(), eta.data(), zeta_.size() > 0 ? zeta_.data() : nullptr}, out);
+    family_->evaluate({rows_.n, y_.data(), eta.data(), zeta_.size() > 0 ? zeta_.data() : nullptr}, out);
 }
 
 void Pirls::apply_weights(Vector& values) const {

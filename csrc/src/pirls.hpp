@@ -21,6 +21,8 @@ class Pirls {
  public:
     Pirls(const GeneralizedProblem& problem, int n_threads);
 
+    /// Another response for all that follows, sorted rows; the next search starts at zero.
+    void set_response(const Vector& y);
     /// Family parameters and coefficients of the zero inflation for all that follows.
     void set_parameters(const Vector& family_parameters, const Vector& zero);
     /// Modes at templates T from the u and beta (internal basis) that are there; beta is held unless `profile`. False
@@ -64,6 +66,7 @@ class Pirls {
 
     const GeneralizedProblem& problem_;
     const SortedRows& rows_;
+    Vector y_;
     bool profile_ = false;
     std::unique_ptr<Family> family_;
     Vector parameters_, normalizer_gradient_;  // the family's, for which normalizer_ is known

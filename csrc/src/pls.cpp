@@ -6,7 +6,7 @@
 namespace pymixed {
 
 PenalizedLeastSquares::PenalizedLeastSquares(const Problem& problem, int n_threads)
-    : problem_(problem), kernels_(dense_kernels()), leading_(problem.leading()) {
+    : problem_(problem), response_(problem.response()), kernels_(dense_kernels()), leading_(problem.leading()) {
     const Leading& lead = problem.leading();
     const Index P = lead.P, p = P - 1, rows = std::min(batch, lead.n_levels) * lead.c;
     VXy_.resize(P, P);
@@ -33,7 +33,7 @@ void PenalizedLeastSquares::add_levels() {
         const Index last = std::min(first + batch, lead.n_levels);
         for (Index g = first; g < last; ++g) {
             const double* K = leading_.K(lead.pattern[g]);
-            const double* B = lead.B + g * c * P;
+            const double* B = response_.leading + g * c * P;
             double* KB = KB_.data() + (g - first) * c * P;
             for (Index i = 0; i < c; ++i, KB += P) {
                 const double k = K[i * c];
@@ -58,8 +58,8 @@ void PenalizedLeastSquares::add_levels() {
                 }
             }
         }
-        kernels_.multiply_add(P, P, (last - first) * c, -1.0, {lead.B + first * c * P, 1, P}, {KB_.data(), P, 1},
-                              VXy_.data(), P, true, work_.data());
+        kernels_.multiply_add(P, P, (last - first) * c, -1.0, {response_.leading + first * c * P, 1, P},
+                              {KB_.data(), P, 1}, VXy_.data(), P, true, work_.data());
     }
 }
 
@@ -67,7 +67,7 @@ void PenalizedLeastSquares::add_levels() {
 void PenalizedLeastSquares::add_moments() {
     const Leading& lead = problem_.leading();
     const Index c = lead.c, P = lead.P;
-    const double* moment = lead.moments.data();
+    const double* moment = response_.moments;
     for (Index k = 0; k < lead.n_patterns; ++k) {
         const double* K = leading_.K(k);
         for (Index i = 0; i < c; ++i)
@@ -84,9 +84,9 @@ bool PenalizedLeastSquares::update(const Templates& T) {
     const Index P = VXy_.rows();
     leading_.update(T[0]);
     log_determinant_M_ = leading_.log_determinant();
-    VXy_ = problem_.products().XytXy();
+    VXy_ = *response_.XytXy;
     if (schur_ != nullptr)
-        tail_rhs_ = problem_.tail().B2;
+        tail_rhs_ = *response_.tail;
     if (problem_.leading().use_moments())
         add_moments();
     else

@@ -18,6 +18,10 @@ class PenalizedLeastSquares {
  public:
     PenalizedLeastSquares(const Problem& problem, int n_threads);
 
+    /// Takes effect with the next update(); what it points to must outlive it.
+    void set_response(const ResponseView& response) { response_ = response; }
+    const ResponseView& response() const { return response_; }
+
     /// False where a factor is not positive definite.
     bool update(const Templates& T);
 
@@ -43,6 +47,7 @@ class PenalizedLeastSquares {
     void add_moments();
 
     const Problem& problem_;
+    ResponseView response_;
     const DenseKernels& kernels_;
     LeadingInverse leading_;
     std::unique_ptr<SchurComplement> schur_;

@@ -85,10 +85,16 @@ Problem::Problem(std::shared_ptr<const CrossProducts> products, Method method, d
     // worth it where the sums over patterns are smaller than the levels themselves
     if (!has_tail() &&
         leading_->n_patterns * (leading_->c + 1) * leading_->P <= 2 * leading_->n_levels + 64 * leading_->P)
-        leading_->sum_moments();
+        leading_->sum_moments(products_->factor(0).ZtXy.data());
 }
 
 Problem::~Problem() = default;
+
+ResponseView Problem::response() const {
+    const FixedBasis& basis = products_->fixed_basis();
+    return {&products_->XytXy(), products_->factor(0).ZtXy.data(), leading_->moments.data(), &tail_->B2, &basis.gamma,
+            basis.y_scale};
+}
 
 Method Problem::method() const {
     if (!has_tail())

@@ -4,7 +4,7 @@
 
 namespace pymixed {
 
-Scores::Scores(const Problem& problem) : problem_(problem) {
+Scores::Scores(const Problem& problem) : problem_(problem), response_(problem.response()) {
     const RandomEffects& layout = problem.layout();
     const Leading& lead = problem.leading();
     const Index m = layout.n_theta(), P = lead.P, p = P - 1;
@@ -46,6 +46,7 @@ void Scores::update(PenalizedLeastSquares& pls, const Templates& T, const std::v
                     double ratio) {
     reml_ = reml;
     ratio_ = ratio;
+    response_ = pls.response();
     const Index p = problem_.p();
     pls.solve();
     W_.topLeftCorner(p, p) = pls.RX_inverse();
@@ -77,7 +78,7 @@ void Scores::update(PenalizedLeastSquares& pls, const Templates& T, const std::v
 void Scores::leading_rhs_into(Index g, double* out) const {
     const Leading& lead = problem_.leading();
     const Index c = lead.c, P = lead.P;
-    std::copy(lead.B + g * c * P, lead.B + (g + 1) * c * P, out);
+    std::copy(response_.leading + g * c * P, response_.leading + (g + 1) * c * P, out);
     if (!problem_.has_tail())
         return;
     const Tail& tail = problem_.tail();
@@ -197,7 +198,7 @@ void Scores::add_leading_moments(const PenalizedLeastSquares& pls, const std::ve
     for (Index k = 0; k < lead.n_patterns; ++k) {
         const double* N = pls.leading().N(k);
         const double* AN = pls.leading().AN(k);
-        const double* moments = lead.moments.data() + k * packed(c, 0) * P * P;
+        const double* moments = response_.moments + k * packed(c, 0) * P * P;
         for (Index i = 0; i < c; ++i)
             for (Index j = 0; j < c; ++j) {
                 // M[a * step_i + b * step_j] = sum of b_i[a] b_j[b]

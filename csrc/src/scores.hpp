@@ -45,6 +45,7 @@ class Scores {
     void project_tail(PenalizedLeastSquares& pls, const Templates& T);
 
     const Problem& problem_;
+    ResponseView response_;  // that of the last update
     bool reml_ = true;
     double ratio_ = 0.0;
     Matrix W_, information_;

@@ -34,6 +34,9 @@ class Deviance {
     ~Deviance();
     Deviance(const Deviance&) = delete;
 
+    /// Another response on the same rows, for all calls that follow; what it points to must outlive it.
+    void set_response(const ResponseView& response);
+
     /// The criterion at theta; +infinity where a factorisation breaks down. Allocates nothing.
     double evaluate(const Vector& theta, Coordinates coordinates);
     /// Gradient and average information at the theta of the last evaluate(). Allocates nothing.

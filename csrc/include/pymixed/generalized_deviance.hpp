@@ -52,6 +52,10 @@ class GeneralizedDeviance {
     Index n_beta() const { return profiled_ ? 0 : problem_.p(); }
     Index n_extra() const { return problem_.family().n_parameters() + problem_.n_zero(); }
 
+    /// Another response on the same rows (n values in the order of the sorted ones), for all calls that follow; copied.
+    /// The next search for modes starts at zero.
+    void set_response(const Vector& y);
+
     /// psi at which the optimiser starts (internal coordinates), from the response alone; the modes are left there.
     /// Empty where no modes are found.
     Vector start();

@@ -21,6 +21,16 @@ const char* to_string(Method method);
 struct Leading;
 struct Tail;
 
+/// All of the cross-products that the response enters, in the internal basis; borrowed. A refit has its own.
+struct ResponseView {
+    const Matrix* XytXy;    ///< [X y]'W[X y]
+    const double* leading;  ///< Z_g'W[X y] per level of the leading factor, row-major
+    const double* moments;  ///< Leading::moments; null where they are not used
+    const RowMatrix* tail;  ///< Z_2'W[X y]
+    const Vector* gamma;    ///< y = X~ gamma + scale y~
+    double scale;
+};
+
 class Problem {
  public:
     /// Analyses the rows' cross-products. Columns of X that depend linearly on those before them are dropped (a
@@ -39,6 +49,8 @@ class Problem {
     const Leading& leading() const { return *leading_; }
     const Tail& tail() const { return *tail_; }
     bool has_tail() const { return layout().factors().size() > 1; }
+    /// The response that the cross-products came with.
+    ResponseView response() const;
 
     Index n() const { return products_->n(); }
     Index p() const { return products_->p(); }                      ///< rank of X

@@ -9,6 +9,7 @@ enum class Status {
     NoDescent,            ///< no step along a descent direction lowers the criterion, yet its gradient is not zero
     Interrupted,          ///< the host asked to stop
     ModesNotFound,        ///< penalised iteratively reweighted least squares did not converge at the start
+    RankDeficient,        ///< resampled rows leave columns of X that depend on others
     NotPositiveDefinite,  ///< a factorisation broke down, or the model fits the response exactly
 };
 
@@ -24,6 +25,8 @@ inline const char* to_string(Status status) {
             return "interrupted";
         case Status::ModesNotFound:
             return "the conditional modes of the random effects were not found";
+        case Status::RankDeficient:
+            return "columns of X depend on others in the rows that were drawn";
         case Status::NotPositiveDefinite:
             return "a factorisation broke down: the model fits the response exactly or the data are degenerate";
     }

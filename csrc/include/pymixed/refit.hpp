@@ -1,0 +1,126 @@
+#pragma once
+// Fits of one design to many responses, and the bootstrap of a mixed model: responses simulated or resampled and the
+// model fitted again. Nothing of the design is analysed twice; a replicate depends on its number and the seed alone,
+// so that any number of threads gives the same bits.
+//
+//     parametric:  y* = offset + X beta + Z b* + e*,   b* = sigma T u*,  e*_i ~ N(0, sigma^2 / w_i),
+//                  or for a generalized model y* from the family at offset + X beta + Z T u*
+//     residuals:   b* and sqrt(w_i) e*_i drawn with replacement from pools that the host gives: conditional modes and
+//                  residuals, centred and scaled to their estimated covariances (Carpenter, Goldstein & Rasbash 2003,
+//                  J. R. Stat. Soc. C 52(4)); linear models only
+//     clusters:    clusters of rows drawn with replacement, each copy a cluster of its own (the "cases" bootstrap,
+//                  Davison & Hinkley 1997, section 3.8); the design changes and is analysed anew
+//
+// A replicate whose fit fails is a row with its status and NaN, never an exception.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "pymixed/fit.hpp"
+
+namespace pymixed {
+
+struct SortedRows;
+
+/// Writes the i-th response, in the order of the sorted rows; called by several threads at once.
+using ResponseSource = std::function<void(Index i, Vector& y)>;
+
+/// The parameters at which a model stands, in the user's coordinates.
+struct ModelPoint {
+    Vector theta;
+    Vector beta;   ///< of the columns that are kept
+    Vector extra;  ///< linear: sigma;  generalized: family parameters, coefficients of the zero inflation
+};
+
+/// Where replicates are drawn from.
+struct Draws {
+    std::uint64_t seed = 0;
+    Index first = 0;  ///< number of the first replicate
+    Index count = 0;
+};
+
+/// Pools of the residual bootstrap.
+struct ResidualPools {
+    std::vector<std::vector<double>> modes;  ///< per factor (user's order): n_levels x c, row-major
+    std::vector<double> residuals;           ///< n, times the root of the prior weight
+};
+
+struct RefitOptions {
+    FitOptions fit;  ///< of every fit
+    int n_threads = 1;
+};
+
+/// A row per response.
+struct Refits {
+    Refits(Index count, const Problem& problem);
+    Refits(Index count, const GeneralizedProblem& problem);
+    /// Where a fit ended, its criterion left there.
+    void set(Index row, const FitResult& found, const Deviance& deviance);
+    void set(Index row, const FitResult& found, GeneralizedDeviance& deviance);
+
+    RowMatrix beta, se, theta, extra;  ///< as in ModelPoint; standard errors with theta held
+    Vector objective;
+    std::vector<Status> status;
+    std::vector<Index> n_evaluations;
+
+ private:
+    Refits(Index count, Index p, Index m, Index n_extra);
+};
+
+/// Fits of a linear mixed model.
+class LinearRefits {
+ public:
+    /// @param rows  those of the problem, as the host holds them; copied
+    LinearRefits(std::shared_ptr<const Problem> problem, const Rows& rows, bool reml);
+    ~LinearRefits();
+    LinearRefits(const LinearRefits&) = delete;
+
+    /// @param Y  a response per column, rows in the host's order
+    Refits fit_columns(const Matrix& Y, const RefitOptions& options) const;
+    Refits parametric(const ModelPoint& truth, const Draws& draws, const RefitOptions& options) const;
+    Refits residual(const ModelPoint& truth, const ResidualPools& pools, const Draws& draws,
+                    const RefitOptions& options) const;
+    /// The responses of these replicates, one per column, rows in the host's order. `pools` null: parametric.
+    Matrix responses(const ModelPoint& truth, const ResidualPools* pools, const Draws& draws) const;
+
+ private:
+    Refits fit_all(Index count, const ResponseSource& source, const RefitOptions& options) const;
+
+    std::shared_ptr<const Problem> problem_;
+    std::unique_ptr<SortedRows> rows_;
+    bool reml_;
+};
+
+/// Fits of a generalized linear mixed model.
+class GeneralizedRefits {
+ public:
+    GeneralizedRefits(std::shared_ptr<const GeneralizedProblem> problem, Index n_nodes, Information information);
+
+    Refits fit_columns(const Matrix& Y, const RefitOptions& options) const;
+    Refits parametric(const ModelPoint& truth, const Draws& draws, const RefitOptions& options) const;
+    Matrix responses(const ModelPoint& truth, const Draws& draws) const;
+
+ private:
+    Refits fit_all(Index count, const ResponseSource& source, const RefitOptions& options) const;
+
+    std::shared_ptr<const GeneralizedProblem> problem_;
+    Index n_nodes_;
+    Information information_;
+};
+
+/// Clusters of a model's rows within which every level of its grouping factors lies.
+struct Clusters {
+    std::vector<std::int32_t> codes;  ///< n, 0 .. count - 1, each of which occurs
+    Index count = 0;
+};
+
+/// The cluster bootstrap.
+/// @param rows  those of the problem, as the host holds them
+Refits fit_clusters(const Problem& problem, const Rows& rows, const Clusters& clusters, bool reml, const Draws& draws,
+                    const RefitOptions& options);
+Refits fit_clusters(const GeneralizedProblem& problem, const Rows& rows, const std::vector<ColumnView>& zero_inflation,
+                    const Clusters& clusters, Index n_nodes, Information information, const Draws& draws,
+                    const RefitOptions& options);
+
+}  // namespace pymixed

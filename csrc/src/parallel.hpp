@@ -1,0 +1,43 @@
+#pragma once
+// Independent pieces of work over threads.
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "pymixed/types.hpp"
+
+namespace pymixed {
+
+/// Calls work(i) for every i below `count`, `work` being what make_worker() gives each thread: its workspace. Who does
+/// which is not determined, so work(i) must depend on i alone. The first exception ends all and is thrown again.
+template <class MakeWorker>
+void for_each_parallel(Index count, int n_threads, MakeWorker&& make_worker) {
+    std::atomic<Index> next{0};
+    std::exception_ptr error;
+    std::mutex mutex;
+    const auto loop = [&] {
+        try {
+            auto&& work = make_worker();
+            for (Index i = next++; i < count; i = next++)
+                work(i);
+        } catch (...) {
+            const std::lock_guard<std::mutex> lock(mutex);
+            error = std::current_exception();
+            next = count;
+        }
+    };
+    std::vector<std::thread> others;
+    for (Index k = 1; k < std::min<Index>(n_threads, count); ++k)
+        others.emplace_back(loop);
+    loop();
+    for (std::thread& thread : others)
+        thread.join();
+    if (error)
+        std::rethrow_exception(error);
+}
+
+}  // namespace pymixed

@@ -1,0 +1,36 @@
+#pragma once
+// The sums of the cross-products that a response enters, for other responses on the same rows:
+//
+//     y - offset = X~ gamma + scale y~,    X~'W y~,   y~'W y~,   Z'W y~
+//
+// gamma is the weighted regression on X~, so that a response far from zero loses no digits; what remains has unit
+// root mean square. Everything else of the problem stays as it is. One per workspace; set() allocates nothing.
+
+#include <Eigen/Cholesky>
+
+#include "sorted_rows.hpp"
+
+namespace pymixed {
+
+class ResponseSums {
+ public:
+    ResponseSums(const Problem& problem, const SortedRows& rows);
+
+    /// @param y  n values in the order of the sorted rows, offset included
+    void set(const Vector& y);
+    ResponseView view() const;
+
+ private:
+    void set_moments();
+
+    const Problem& problem_;
+    const SortedRows& rows_;
+    Eigen::LLT<Matrix> XtWX_;
+    Matrix XytXy_;
+    std::vector<double> leading_, moments_;
+    RowMatrix tail_;
+    Vector gamma_, rest_, weighted_, sums_;
+    double scale_ = 1.0, sum_weights_;
+};
+
+}  // namespace pymixed
