@@ -60,6 +60,11 @@ Vector GeneralizedDeviance::to_internal(const Vector& psi) const {
     return out;
 }
 
+void GeneralizedDeviance::replace_internal(const Templates* basis) {
+    parameters_->replace_internal(basis);
+    centre_.known = false;
+}
+
 Vector GeneralizedDeviance::start() {
     const Vector& parameters = problem_.initial_parameters();
     parameters_->load(problem_.initial_theta(), Coordinates::Internal);
