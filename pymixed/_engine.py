@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ._common import Array
 
@@ -32,6 +32,34 @@ class VarianceDerivatives:
     d_pwrss: Array
 
 
+class ConstrainedFit(NamedTuple):
+    """The criterion minimised with one parameter of the model held.
+
+    Attributes
+    ----------
+    status : str
+        ``"success"``, or why the iteration ended.
+    expected_gain : float
+        What one more step promises, in units of the criterion.
+    deviance : float
+        Its minimum.
+    slope : float
+        Derivative of the minimum in the value held.
+    coordinates : array
+        The criterion's parameters there, and the logarithm of sigma last for a linear model.
+    coefficients : (p,) array
+    n_evaluations : int
+    """
+
+    status: str
+    expected_gain: float
+    deviance: float
+    slope: float
+    coordinates: Array
+    coefficients: Array
+    n_evaluations: int
+
+
 class Criterion(Protocol):
     """The criterion of a fit as a function of its parameters, in the user's order of terms and units of the data.
 
@@ -54,9 +82,18 @@ class Criterion(Protocol):
         Over sigma² for a linear model.
         """
 
+    def constrained_fit(self, kind: str, place: tuple[int, int, int], value: float, start: Array) -> ConstrainedFit:
+        """Its minimum with one parameter held, looked for near the coordinates `start`.
+
+        The parameter is named as by `pymixed._intervals.Parameter`; after REML there is none for a coefficient.
+        """
+
 
 class LinearCriterion(Criterion, Protocol):
     """The criterion of a linear mixed model."""
 
     def variance_derivatives(self, parameters: Array) -> VarianceDerivatives:
         """Derivatives of the criterion and of the covariance of the fixed effects."""
+
+    def refit(self, reml: bool) -> Any:
+        """The same model fitted by REML or by maximum likelihood, an `LMMSolution`."""

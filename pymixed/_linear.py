@@ -10,8 +10,10 @@ import numpy as np
 from . import _core
 from ._common import Array, LMMParams, Result
 from ._convergence import certificate, free_parameters
-from ._engine import VarianceDerivatives
+from ._engine import ConstrainedFit, VarianceDerivatives
 from ._fitting import (
+    CONSTRAINED_EVALUATIONS,
+    CONSTRAINED_GAIN,
     CoreEngine,
     FitOptions,
     Timer,
@@ -23,7 +25,7 @@ from ._fitting import (
     structure,
 )
 from .design import MixedDesign
-from .errors import InputError, InputTypeError
+from .errors import InputError, InputTypeError, PymixedWarning
 from .inference import (
     satterthwaite,
     singular_directions,
@@ -80,6 +82,21 @@ class LinearEngine(CoreEngine[_core.Deviance]):
         """Derivatives of the criterion and of the covariance of the fixed effects over sigma squared."""
         gradient, hessian, C, dC, d_pwrss = self.core.variance_derivatives(theta)
         return VarianceDerivatives(gradient, hessian, C, np.asarray(dC).reshape(len(theta), *C.shape), d_pwrss)
+
+    def constrained_fit(self, kind: str, place: tuple[int, int, int], value: float, start: Array) -> ConstrainedFit:
+        """Minimum with one parameter held."""
+        status, gain, deviance, slope, theta, coefficients, sigma, n_evaluations = self.core.constrained_fit(
+            kind, place, value, start[:-1], np.exp(start[-1]), CONSTRAINED_GAIN, CONSTRAINED_EVALUATIONS)
+        return ConstrainedFit(status, gain, deviance, slope, np.append(theta, np.log(sigma)), coefficients,
+                              n_evaluations)
+
+    def refit(self, reml: bool) -> LMMSolution:
+        """The same model by the other criterion, without its warnings."""
+        design, _, method, n_threads = self._arguments
+        options = LinearOptions(1e-8, 200, "newton", n_threads, method, reml, True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PymixedWarning)
+            return fit_linear(design, Timer(), options)
 
 
 def fit_linear(design: MixedDesign, timer: Timer, options: LinearOptions) -> LMMSolution:

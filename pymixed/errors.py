@@ -15,6 +15,7 @@ __all__ = [
     "InputTypeError",
     "MemoryLimitError",
     "MissingValuesWarning",
+    "ProfileWarning",
     "PymixedError",
     "PymixedWarning",
     "RankDeficiencyWarning",
@@ -114,6 +115,12 @@ class BoundaryWarning(PymixedWarning):
     """A parameter of the family or of the zero inflation runs off to where the family becomes a simpler one."""
 
     code = "boundary"
+
+
+class ProfileWarning(PymixedWarning):
+    """A profile likelihood could not be followed, or shows that the fit is not at the minimum."""
+
+    code = "profile"
 
 
 class MissingValuesWarning(PymixedWarning):

@@ -15,6 +15,7 @@ from ._convergence import free_parameters
 from ._engine import LinearCriterion
 from ._family import Family
 from ._inferences import InferentialSolution
+from ._intervals import EstimatedModel, generalized_model, linear_model
 from ._prediction import linear_predictor
 from ._solution import parameter_vector
 from ._tables import Summary, summarize_generalized, summarize_linear
@@ -81,6 +82,19 @@ class LMMSolution(InferentialSolution[LMMParams]):
         nu = self.n_obs - self.coefficients.size if self.reml else self.n_obs
         return variance_uncertainty(self._engine.variance_derivatives(self.theta), self.residual_std, nu,
                                     free_parameters(self._design.terms, self.theta), self.theta_names)
+
+    @cached_property
+    def _estimated(self) -> EstimatedModel:
+        return linear_model(self._engine, self._design, self.params, self._uncertainty)
+
+    @cached_property
+    def _likelihood_fit(self) -> LMMSolution:
+        fit: LMMSolution = self._engine.refit(reml=False) if self.reml else self
+        return fit
+
+    @property
+    def _likelihood_estimated(self) -> EstimatedModel:
+        return self._likelihood_fit._estimated
 
     def _conditional_covariances(self) -> tuple[Array, ...]:
         relative = self._engine.conditional_covariances(self.theta)
@@ -255,6 +269,14 @@ class GLMMSolution(InferentialSolution[GLMMParams]):
         ddf = "asymptotic" if ddf is None else ddf
         check_choice("ddf", ddf, ("asymptotic",))
         return FixedDfTests(self.coefficients, self.params.vcov, np.inf)
+
+    @cached_property
+    def _estimated(self) -> EstimatedModel:
+        point = self._parameters(self.theta, None, None)[0]
+        free = np.append(free_parameters(self._design.terms, self.theta),
+                         np.ones(point.size - self.theta.size, np.bool_))
+        return generalized_model(self._engine, self._design, self.params, point, free,
+                                 self._family.distribution.estimated)
 
     def _conditional_covariances(self) -> tuple[Array, ...]:
         return self._engine.conditional_covariances(self._parameters(self.theta, None, None)[0])

@@ -25,7 +25,8 @@ PYTHON_LAYERS = [
     {"design"},
     {"inference"},
     {"_tables", "_prediction", "_conditional", "_convergence", "_variance_parameters", "_tests", "_memory"},
-    {"_contrasts"},
+    {"_contrasts", "_intervals", "_profile_branch"},
+    {"_profile"},
     {"_solution"},
     {"_inferences"},
     {"solution", "_diagnosis"},
@@ -58,6 +59,7 @@ CPP_LAYERS = [
     {"template_objective"},
     {"generalized_problem", "pirls", "quadrature", "generalized_rows", "generalized_deviance", "generalized_curvature",
      "generalized_estimates", "fit", "minque"},
+    {"profile", "profile_chart", "profile_objective"},
 ]
 
 
