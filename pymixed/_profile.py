@@ -1,10 +1,11 @@
 """Profile likelihoods of the parameters of a fitted model, and intervals from them."""
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,55 +28,54 @@ LOWER = 1e-6
 
 @dataclass(eq=False)
 class Curve:
-    """The profile of one parameter: its two sides."""
+    """The profile of one parameter: its two sides, none where the estimate is not defined."""
 
     parameter: Parameter
-    below: Branch
-    above: Branch
+    branches: tuple[Branch, ...]
 
     @property
     def points(self) -> list[ProfilePoint]:
         """All points, by value."""
-        return [*reversed(self.below.points), *self.above.points[1:]]
+        return [point for branch in self.branches
+                for point in (reversed(branch.points) if branch.direction < 0.0 else branch.points[1:])]
 
     def zeta(self, values: Array) -> Array:
         """Interpolated by cubics through the points with their slopes; NaN beyond them."""
         result = np.full(values.shape, np.nan)
-        for i, value in np.ndenumerate(values):
-            branch = self.above if value >= self.parameter.estimate else self.below
-            result[i] = branch.direction * branch.interpolate(float(value))
+        for branch in self.branches:
+            for i, value in np.ndenumerate(values):
+                if branch.direction * (value - branch.origin.value) >= 0.0:
+                    result[i] = branch.direction * branch.interpolate(float(value))
         return result
 
 
 def curve(model: EstimatedModel, parameter: Parameter) -> Curve:
     """The profile of a parameter, of which only the estimate is known yet."""
+    if np.isnan(parameter.estimate):
+        return Curve(parameter, ())
     coordinates = model.point if model.sigma is None else np.append(model.point, np.log(model.sigma))
-    estimate = parameter.estimate
+    branches = []
+    for direction in (-1.0, 1.0):
+        scale, bound = _scale_and_bound(parameter, direction)
+        at_bound = abs(parameter.estimate - bound) <= 1.0 - PERFECT
+        value = bound if at_bound else parameter.estimate
+        origin = ProfilePoint(0.0, 0.0, parameter.se / scale.slope(value), value, coordinates, model.coefficients)
+        branches.append(Branch(partial(model.engine.constrained_fit, parameter.kind, parameter.place), model.objective,
+                               scale, direction, bound, parameter.tangent, _first_step(model, parameter), [origin],
+                               model.objective))
+    return Curve(parameter, tuple(branches))
 
-    def branch(direction: float, bound: float, scale: Scale) -> Branch:
-        if abs(estimate - bound) <= 1.0 - PERFECT:
-            start = bound
-        else:
-            start = estimate
-        slope = scale.slope(start)
-        origin = ProfilePoint(0.0, 0.0, parameter.se / slope, start, coordinates, model.coefficients)
-        return Branch(lambda value, at: model.engine.constrained_fit(parameter.kind, parameter.place, value, at),
-                      model.objective, scale, direction, bound, parameter.tangent, _first_step(model, parameter),
-                      [origin], model.objective)
 
-    below, above = IDENTITY, IDENTITY
-    bounds = (-np.inf, np.inf)
+def _scale_and_bound(parameter: Parameter, direction: float) -> tuple[Scale, float]:
+    """The scale on which zeta is about straight, where the estimate is well away from the end of the range."""
+    if parameter.kind == "cor":
+        return FISHER if parameter.se < 1.0 - parameter.estimate**2 else IDENTITY, direction
     if parameter.kind == "sigma":
-        below = above = LOGARITHM
-    elif parameter.kind == "sd":
-        bounds = (0.0, np.inf)
-        if parameter.se < 0.5 * estimate:
-            above = LOGARITHM
-    elif parameter.kind == "cor":
-        bounds = (-1.0, 1.0)
-        if parameter.se < 1.0 - estimate**2:
-            below = above = FISHER
-    return Curve(parameter, branch(-1.0, bounds[0], below), branch(1.0, bounds[1], above))
+        return LOGARITHM, direction * np.inf
+    if parameter.kind == "sd" and direction < 0.0:
+        return IDENTITY, 0.0
+    return LOGARITHM if parameter.kind == "sd" and parameter.se < 0.5 * parameter.estimate else IDENTITY, \
+        direction * np.inf
 
 
 def _first_step(model: EstimatedModel, parameter: Parameter) -> float:
@@ -109,25 +109,26 @@ def profile_limits(found: Sequence[Curve], target: float) -> list[Limits]:
     """Where zeta is -target and target, in natural units; warns of what it does not find."""
     limits, lost = [], []
     for one in found:
-        ends = []
-        for branch in (one.below, one.above):
+        ends = [np.nan, np.nan]
+        for i, branch in enumerate(one.branches):
             try:
-                ends.append(np.nan if np.isnan(one.parameter.estimate) else branch.limit(target))
+                ends[i] = branch.limit(target)
             except Failure:
-                ends.append(np.nan)
-        if np.isnan(ends).any():
-            lost.append(one.parameter.name)
+                lost.append(one.parameter.name)
         lower, upper = one.parameter.natural(ends)
         limits.append((float(lower), float(upper)))
-    if lost:
-        _warn(f"no profile limits were found for {', '.join(lost)}")
-    warn_of_lower_minimum(found)
+    _warn_of_failures(found, lost, "limits of the profiles of {} were not found")
     return limits
 
 
-def warn_of_lower_minimum(found: Sequence[Curve]) -> None:
-    """Warn where a profile goes below the minimum that the fit found."""
-    gap = max(branch.minimum - branch.lowest for one in found for branch in (one.below, one.above))
+def _warn_of_failures(found: Sequence[Curve], lost: Iterable[str], message: str) -> None:
+    """Warn of parameters that could not be profiled, and of a minimum below the one that the fit found."""
+    undefined = [one.parameter.name for one in found if not one.branches]
+    if undefined:
+        _warn(f"not defined at the estimates, where a standard deviation is zero: {', '.join(undefined)}")
+    if lost := list(dict.fromkeys(lost)):
+        _warn(message.format(", ".join(lost)))
+    gap = max((branch.minimum - branch.lowest for one in found for branch in one.branches), default=0.0)
     if gap > LOWER:
         _warn(f"a profile falls {gap:.2g} below the criterion of the fit (-2 log-likelihood), which is not at its "
               "minimum; fit again with another optimizer or a smaller tol")
@@ -176,18 +177,17 @@ class Profile:
         coordinates = np.array([point.coordinates for _, point in points]).reshape(len(points), -1)
         sigma = None if model.sigma is None else np.exp(coordinates[:, -1])
         m = sum(parameter.kind in ("sd", "cor") for parameter in model.parameters)
-        columns = {
-            "parameter": [parameter.name for parameter, _ in points],
-            "value": [float(parameter.natural(point.value)) for parameter, point in points],
-            "zeta": [float(np.copysign(point.z, point.value - parameter.estimate)) for parameter, point in points]}
-        table = pd.DataFrame(columns)
+        values = np.concatenate([one.parameter.natural([point.value for point in one.points]) for one in self._curves])
+        zeta = [math.copysign(point.z, point.value - parameter.estimate) for parameter, point in points]
         variance = variance_values(model.terms, coordinates[:, :m], sigma)
         beta = np.array([point.coefficients for _, point in points]).reshape(len(points), -1)
         extra = [parameter.natural(column) for parameter, column in
                  zip((p for p in model.parameters if p.kind in ("family", "zi")),
                      coordinates.T[m + (0 if model.profiled else beta.shape[1]):], strict=False)]
-        everything = np.column_stack([beta, variance, *extra])
-        return pd.concat([table, pd.DataFrame(everything, columns=list(model.names))], axis=1)
+        table = pd.DataFrame(np.column_stack([values, zeta, beta, variance, *extra]),
+                             columns=["value", "zeta", *model.names])
+        table.insert(0, "parameter", [parameter.name for parameter, _ in points])
+        return table
 
     def conf_int(self, level: float = 0.95) -> pd.DataFrame:
         """Profile intervals, as `conf_int(method="profile")` of the fit has them.
@@ -248,13 +248,10 @@ def profile_model(model: EstimatedModel, names: str | Iterable[str] | None, leve
     reach = float(np.sqrt(chdtri(len(model.parameters), 1.0 - level)))
     lost = []
     for one in found:
-        for branch in (one.below, one.above):
+        for branch in one.branches:
             try:
-                if not np.isnan(one.parameter.estimate):
-                    branch.extend(reach, POINTS_PER_SIDE)
+                branch.extend(reach, POINTS_PER_SIDE)
             except Failure:
                 lost.append(one.parameter.name)
-    if lost:
-        _warn(f"the profiles of {', '.join(dict.fromkeys(lost))} end early: a point was not found")
-    warn_of_lower_minimum(found)
+    _warn_of_failures(found, lost, "the profiles of {} end early: a point was not found")
     return Profile(model, tuple(found))

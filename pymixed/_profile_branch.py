@@ -8,6 +8,7 @@ the distance t from the estimate. The next point comes from the cubic through tw
 """
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from ._engine import ConstrainedFit
 ACCURACY = 1e-9       # of zeta at a limit
 REACH = 2.2           # most that zeta may grow from one point to the next
 MOST_POINTS = 40      # of one search
+FLAT = 1e-6           # change of zeta over twice the distance at which it has reached its limit
 LEAST_SHARE = 0.1     # of the way to the end of the range that is left before the end itself is tried
 
 # Gain of a further step of the iteration, in units of the criterion, that a point may leave where the core gave up.
@@ -39,8 +41,8 @@ class Scale(NamedTuple):
 
 
 IDENTITY = Scale(float, float, lambda value: 1.0)
-LOGARITHM = Scale(lambda value: float(np.log(value)), lambda w: float(np.exp(w)), lambda value: value)
-FISHER = Scale(lambda value: float(np.arctanh(value)), lambda w: float(np.tanh(w)),
+LOGARITHM = Scale(math.log, math.exp, lambda value: value)
+FISHER = Scale(lambda value: math.copysign(math.inf, value) if abs(value) == 1.0 else math.atanh(value), math.tanh,
                lambda value: (1.0 - value) * (1.0 + value))
 
 
@@ -117,7 +119,7 @@ class Branch:
     # ---- where to look -----------------------------------------------------------------------------------------------
 
     def limit(self, target: float) -> float:
-        """The value with |zeta| = target; the end of the range where zeta stays below.
+        """The value with |zeta| = target; the end of the range, which may be infinite, where zeta stays below.
 
         Raises
         ------
@@ -131,7 +133,7 @@ class Branch:
             for point in (inside, outside):
                 if point is not None and abs(point.z - target) <= max(ACCURACY, 2e-15 * abs(self.minimum) / target):
                     return point.value
-            if inside.value == self.bound:
+            if outside is None and (inside.value == self.bound or self._is_flat):
                 return self.bound
             if outside is None:
                 self._step_out(min(target, inside.z + REACH))
@@ -152,10 +154,18 @@ class Branch:
         spacing = target / n_points
         for _ in range(MOST_POINTS + n_points):
             last = self.points[-1]
-            if last.z >= target - 0.1 * spacing or last.value == self.bound:
+            if last.z >= target - 0.1 * spacing or last.value == self.bound or self._is_flat:
                 return
             self._step_out(min(target, last.z + spacing))
         raise Failure
+
+    @property
+    def _is_flat(self) -> bool:
+        """Whether twice the distance has changed nothing: a range without an end that the likelihood levels off in."""
+        if len(self.points) < 2 or math.isfinite(self.bound):
+            return False
+        before, last = self.points[-2:]
+        return last.t > 2.0 * before.t > 0.0 and last.z - before.z < FLAT
 
     def _bracket(self, target: float) -> tuple[ProfilePoint, ProfilePoint | None]:
         """The last point before the target is reached for the first time, and the one after it."""
@@ -169,7 +179,7 @@ class Branch:
         last = self.points[-1]
         if len(self.points) == 1:
             slope = last.dt_dz
-            t = slope * z if np.isfinite(slope) and slope > 0.0 else self.first_step
+            t = slope * z if math.isfinite(slope) and slope > 0.0 else self.first_step
         else:
             before = self.points[-2]
             stride = last.t - before.t
@@ -178,7 +188,7 @@ class Branch:
                 t = last.t + (z - last.z) * last.dt_dz
             # a flat or falling profile: twice as far as before
             t = min(t, last.t + 4.0 * stride) if t > last.t else last.t + 2.0 * stride
-        if np.isfinite(self.bound):
+        if math.isfinite(self.bound):
             value = self._value(t)
             left, gap = self.direction * (self.bound - value), self.direction * (self.bound - last.value)
             if left < LEAST_SHARE * gap:
@@ -190,7 +200,7 @@ class Branch:
         """Add a point between two; false where they are as close as numbers can be."""
         if outside.t - inside.t <= 4e-15 * max(1.0, abs(self.scale.to(self.origin.value)), inside.t):
             return False
-        if np.isinf(outside.t):
+        if math.isinf(outside.t):
             # no part of the scale: at most most of the way there
             t = inside.t + (z - inside.z) * inside.dt_dz
             farthest = outside.value - LEAST_SHARE * (outside.value - inside.value)
@@ -212,16 +222,15 @@ class Branch:
         return min(value, self.bound) if self.direction > 0.0 else max(value, self.bound)
 
     def _t(self, value: float) -> float:
-        with np.errstate(divide="ignore"):
-            return self.direction * (self.scale.to(value) - self.scale.to(self.origin.value))
+        return self.direction * (self.scale.to(value) - self.scale.to(self.origin.value))
 
     def interpolate(self, value: float) -> float:
         """The size of zeta at a value, by the cubic between the points around it; NaN beyond them."""
-        t = self._t(value) if self.direction * (self.bound - value) >= 0.0 else np.nan
+        t = self._t(value) if self.direction * (self.bound - value) >= 0.0 else math.nan
         for a, b in zip(self.points, self.points[1:], strict=False):
             if a.t <= t <= b.t:
                 return _hermite(a, b, t)
-        return 0.0 if t == 0.0 else np.nan
+        return 0.0 if t == 0.0 else math.nan
 
     # ---- what is there -----------------------------------------------------------------------------------------------
 
@@ -236,18 +245,18 @@ class Branch:
         else:
             raise Failure
         self.lowest = min(self.lowest, found.deviance)
-        z = float(np.sqrt(max(found.deviance - self.minimum, 0.0)))
+        z = math.sqrt(max(found.deviance - self.minimum, 0.0))
         rise = self.direction * found.slope * self.scale.slope(value)  # dD/dt
-        dt_dz = 2.0 * z / rise if np.isfinite(t) and rise > 0.0 else np.nan
+        dt_dz = 2.0 * z / rise if math.isfinite(t) and rise > 0.0 else math.nan
         insort(self.points, ProfilePoint(t, z, dt_dz, value, found.coordinates, found.coefficients),
                key=lambda point: point.t)
 
     def _predict(self, t: float) -> Array:
         """Coordinates at t by polynomials through up to three points, and the tangent at the estimate."""
-        points = sorted((point for point in self.points if np.isfinite(point.t)), key=lambda point: abs(point.t - t))
+        points = sorted((point for point in self.points if math.isfinite(point.t)), key=lambda point: abs(point.t - t))
         origin = self.origin
         tangent = None if self.tangent is None else self.direction * self.scale.slope(origin.value) * self.tangent
-        if not np.isfinite(t) or (len(points) == 1 and tangent is None):
+        if not math.isfinite(t) or (len(points) == 1 and tangent is None):
             return points[0].coordinates
         if len(points) == 1:
             return np.asarray(origin.coordinates + t * tangent)
@@ -269,7 +278,7 @@ def _inverse_hermite(a: ProfilePoint, b: ProfilePoint, z: float) -> float:
     """t at z by the cubic through two points with their slopes; NaN where it is not known."""
     h = b.z - a.z
     if not h > 0.0:
-        return np.nan
+        return math.nan
     x = (z - a.z) / h
     rise = b.t - a.t
     return float(a.t + rise * x**2 * (3.0 - 2.0 * x)
@@ -279,9 +288,9 @@ def _inverse_hermite(a: ProfilePoint, b: ProfilePoint, z: float) -> float:
 def _hermite(a: ProfilePoint, b: ProfilePoint, t: float) -> float:
     """z at t by the cubic through two points with their slopes, by the line where one is not known."""
     h = b.t - a.t
-    if not np.isfinite(h):
-        return b.z if t == b.t else np.nan
+    if not math.isfinite(h):
+        return b.z if t == b.t else math.nan
     x, rise = (t - a.t) / h, b.z - a.z
-    secant = h / rise if rise > 0.0 else np.inf
+    secant = h / rise if rise > 0.0 else math.inf
     start, end = (h / (dt_dz if dt_dz > 0.0 else secant) for dt_dz in (a.dt_dz, b.dt_dz))
     return float(a.z + rise * x**2 * (3.0 - 2.0 * x) + x * (x - 1.0) * ((x - 1.0) * start + x * end))

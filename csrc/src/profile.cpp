@@ -67,10 +67,10 @@ ProfilePoint minimise(Model model, Criterion& criterion, const Chart& chart, con
         point.parameters = criterion.to_user(theta);
         if (order != nullptr)
             order->leave(theta, point.parameters);
+        point.expected_gain = newton.expected_gain;
         estimates_into(criterion, point);
     }
     point.deviance = newton.value;
-    point.expected_gain = newton.expected_gain;
     point.n_evaluations = newton.n_evaluations;
     return point;
 }

@@ -8,6 +8,8 @@
 //
 // A local method, as the fit is: it follows the minimum that `start` leads to.
 
+#include <limits>
+
 #include "pymixed/deviance.hpp"
 #include "pymixed/generalized_deviance.hpp"
 #include "pymixed/optimizer.hpp"
@@ -32,10 +34,10 @@ struct ProfilePoint {
     Status status = Status::Success;
     double deviance = 0.0;
     double slope = 0.0;  ///< dD/dvalue; NaN for a correlation of one, where it may not exist
-    Vector parameters;   ///< theta, or psi of a generalized model, at the minimum: user's coordinates
+    Vector parameters;   ///< theta, or psi of a generalized model, at the minimum: user's coordinates; or empty
     Vector beta;         ///< p
     double sigma = 1.0;  ///< of a linear model
-    double expected_gain = 0.0;
+    double expected_gain = std::numeric_limits<double>::infinity();  ///< of a further step; infinite without a minimum
     Index n_evaluations = 0;
 };
 
