@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from ._common import Array, Result
+from ._common import Array
 from ._resampling import ModelPoint, Resampler
 from .design import MixedDesign
 
@@ -34,6 +34,34 @@ class VarianceDerivatives:
     d_pwrss: Array
 
 
+class ConstrainedFit(NamedTuple):
+    """The criterion minimised with one parameter of the model held.
+
+    Attributes
+    ----------
+    status : str
+        ``"success"``, or why the iteration ended.
+    expected_gain : float
+        What one more step promises, in units of the criterion.
+    deviance : float
+        Its minimum.
+    slope : float
+        Derivative of the minimum in the value held.
+    coordinates : array
+        The criterion's parameters there, and the logarithm of sigma last for a linear model.
+    coefficients : (p,) array
+    n_evaluations : int
+    """
+
+    status: str
+    expected_gain: float
+    deviance: float
+    slope: float
+    coordinates: Array
+    coefficients: Array
+    n_evaluations: int
+
+
 class Criterion(Protocol):
     """The criterion of a fit as a function of its parameters, in the user's order of terms and units of the data.
 
@@ -56,8 +84,8 @@ class Criterion(Protocol):
         Over sigma² for a linear model.
         """
 
-    def refit(self, design: MixedDesign, reml: bool | None = None) -> Result[Any]:
-        """Estimates of another design of the same kind, found with the same options.
+    def refit(self, design: MixedDesign, reml: bool | None = None) -> Any:
+        """Solution for another design of the same kind, found with the same options.
 
         `reml` chooses the criterion of a linear model, that of the fit by default. Only failures to converge are
         warned of.
@@ -65,6 +93,12 @@ class Criterion(Protocol):
 
     def resampler(self, design: MixedDesign, point: ModelPoint, reml: bool | None = None) -> Resampler:
         """The same model, at a point of its parameters, to be fitted to other responses."""
+
+    def constrained_fit(self, kind: str, place: tuple[int, int, int], value: float, start: Array) -> ConstrainedFit:
+        """Its minimum with one parameter held, looked for near the coordinates `start`.
+
+        The parameter is named as by `pymixed._intervals.Parameter`; after REML there is none for a coefficient.
+        """
 
 
 class LinearCriterion(Criterion, Protocol):

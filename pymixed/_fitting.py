@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._common import Array, MixedParams, Result, check_choice, check_number
+from ._engine import ConstrainedFit
 from ._memory import available_memory
 from .design import MixedDesign
 from .errors import (
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 OPTIMIZERS = ("newton", "L-BFGS-B", "trust-constr", "Nelder-Mead", "COBYQA")
 METHODS = ("auto", "single", "dense", "sparse")
+
+# Where the minimisation with a parameter held ends: expected gain, and evaluations that it may take.
+CONSTRAINED_GAIN = 1e-12
+CONSTRAINED_EVALUATIONS = 100
 
 T = TypeVar("T")
 
@@ -116,6 +121,8 @@ class CoreCriterion(Protocol):
     def differentiate(self, parameters: Array, internal: bool = False) -> tuple[float, Array, Array]: ...
     def hessian(self, parameters: Array, internal: bool = False) -> Array: ...
     def conditional_covariances(self, parameters: Array, /) -> tuple[Array, ...]: ...
+    def constrained_fit(self, kind: str, place: tuple[int, int, int], value: float, start: Array, sigma: float,
+                        tolerance: float, max_evaluations: int) -> _core.ConstrainedFit: ...
 
 
 C = TypeVar("C", bound=CoreCriterion)
@@ -147,6 +154,12 @@ class CoreEngine(Generic[C]):
     def conditional_covariances(self, parameters: Array) -> tuple[Array, ...]:
         """Var(b | y) per grouping factor, (levels, c, c); over sigma² for a linear model."""
         return self.core.conditional_covariances(parameters)
+
+    def constrained_fit(self, kind: str, place: tuple[int, int, int], value: float, start: Array) -> ConstrainedFit:
+        """Minimum with one parameter held."""
+        status, gain, deviance, slope, parameters, coefficients, _, n_evaluations = self.core.constrained_fit(
+            kind, place, value, start, 1.0, CONSTRAINED_GAIN, CONSTRAINED_EVALUATIONS)
+        return ConstrainedFit(status, gain, deviance, slope, parameters, coefficients, n_evaluations)
 
 
 def minimize_with_scipy(core: CoreCriterion, start: Array, options: FitOptions) -> tuple[Array, int, str, bool]:

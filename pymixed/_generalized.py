@@ -98,12 +98,12 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
             Callable[..., GeneralizedEngine], tuple[MixedDesign, Family, GeneralizedOptions]]:
         return GeneralizedEngine.started, self._arguments
 
-    def refit(self, design: MixedDesign, reml: bool | None = None) -> Result[GLMMParams]:
-        """Estimates of another design with the same family and options; `reml` has no meaning here."""
+    def refit(self, design: MixedDesign, reml: bool | None = None) -> GLMMSolution:
+        """Fit of another design with the same family and options; `reml` has no meaning here."""
         _, family, options = self._arguments
-        result, _ = estimate_generalized(design, family, Timer(), options)
+        result, engine = estimate_generalized(design, family, Timer(), options)
         warn_of_convergence(result)
-        return result
+        return GLMMSolution(result, design, engine, family)
 
     def resampler(self, design: MixedDesign, point: ModelPoint, reml: bool | None = None) -> GeneralizedResampler:
         """The same model to be fitted to other responses; `reml` has no meaning here."""

@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import secrets
 from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from ._bootstrap import Bootstrap, run
 from ._clusters import read_clusters
 from ._common import Array, P, check_choice, check_number
 from ._contrasts import contrast_table, joint_table, read_contrasts, right_hand_side
+from ._intervals import EstimatedModel, interval_table, normal_quantile
+from ._profile import Profile, curves, profile_intervals, profile_model
 from ._resampling import KINDS, ModelPoint, Plan, Pools
 from ._solution import MixedSolution
 from ._tests import CoefficientTests
@@ -43,6 +46,100 @@ class InferentialSolution(MixedSolution[P]):
     @abstractmethod
     def _coefficient_tests(self, ddf: str | None) -> CoefficientTests:
         """How linear functions of the coefficients are tested."""
+
+    @cached_property
+    @abstractmethod
+    def _estimated(self) -> EstimatedModel:
+        """All parameters with their standard errors."""
+
+    @property
+    def _likelihood_estimated(self) -> EstimatedModel:
+        """The same of the fit by maximum likelihood."""
+        return self._estimated
+
+    def conf_int(self, level: float = 0.95, method: str = "wald",
+                 parameters: str | Iterable[str] | None = None) -> pd.DataFrame:
+        """Confidence intervals of all parameters.
+
+        Parameters
+        ----------
+        level : float
+            Probability of coverage, between 0 and 1.
+        method : str
+            ``"wald"``: estimate and standard error with normal quantiles; on the scale of the logarithm for standard
+            deviations and sigma, of Fisher's z for correlations, on their unconstrained scale for a family's
+            parameters. NaN at the end of a parameter's range, but for the lower limit zero of a standard deviation of
+            zero.
+            ``"profile"``: the values that a likelihood ratio test does not reject; see `profile`. Where it rejects
+            none up to the end of a parameter's range, that is the limit.
+        parameters : str or iterable of str, optional
+            Names of those wanted, as in the index of the result.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``lower, upper``. A row per coefficient, then ``sd_x|g`` and ``cor_y.x|g`` in the order of theta,
+            ``sigma`` of a linear model, the estimated parameters of a family and ``zi.x`` of a zero inflation.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            If an argument is unknown or out of range, or the coefficients of a fit with ``n_agq=0`` are to be profiled.
+
+        Warns
+        -----
+        ProfileWarning
+            If a limit was not found, it is NaN; or if a profile shows that the fit is not at the minimum.
+
+        Examples
+        --------
+        >>> import pymixed as pm
+        >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy"))
+        >>> fit.conf_int(method="profile", parameters=["Days", "sigma"]).round(2).to_dict("index")
+        {'Days': {'lower': 7.36, 'upper': 13.58}, 'sigma': {'lower': 22.9, 'upper': 28.86}}
+        """
+        check_choice("method", method, ("wald", "profile"))
+        z = normal_quantile(level)
+        if method == "profile":
+            return profile_intervals(curves(self._likelihood_estimated, parameters), level)
+        chosen = self._estimated.select(parameters)
+        return interval_table(chosen, [parameter.wald(z) for parameter in chosen])
+
+    def profile(self, parameters: str | Iterable[str] | None = None, level: float = 0.99) -> Profile:
+        """Profile likelihoods.
+
+        A fit by REML is profiled as its fit by maximum likelihood: restricted likelihoods do not compare values of
+        coefficients.
+
+        Parameters
+        ----------
+        parameters : str or iterable of str, optional
+            Names of those wanted, as in the index of `conf_int`.
+        level : float
+            Profiles reach to the joint confidence region of this level for all of the model's parameters, a
+            chi-squared quantile, or to the end of a parameter's range.
+
+        Returns
+        -------
+        Profile
+            Its points, intervals of any level, and interpolation.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            If a name is unknown, the level out of range, or the coefficients of a fit with ``n_agq=0`` are wanted.
+
+        Warns
+        -----
+        ProfileWarning
+            If a profile could not be followed, or shows that the fit is not at the minimum.
+
+        References
+        ----------
+        Bates, Mächler, Bolker & Walker (2015), section 5.1; Pinheiro & Bates (2000), Mixed-Effects Models in S and
+        S-PLUS.
+        """
+        return profile_model(self._likelihood_estimated, parameters, level)
 
     def contrast(self, L: Any, rhs: ArrayLike = 0.0, ddf: str | None = None, joint: bool = False) -> pd.DataFrame:
         """Estimate and test linear functions of the coefficients, L beta = rhs.

@@ -10,8 +10,10 @@ import numpy as np
 from . import _core
 from ._common import Array, LMMParams, Result
 from ._convergence import certificate, free_parameters
-from ._engine import VarianceDerivatives
+from ._engine import ConstrainedFit, VarianceDerivatives
 from ._fitting import (
+    CONSTRAINED_EVALUATIONS,
+    CONSTRAINED_GAIN,
     CoreEngine,
     FitOptions,
     Timer,
@@ -75,13 +77,13 @@ class LinearEngine(CoreEngine[_core.Deviance]):
     def __reduce__(self) -> tuple[Callable[..., LinearEngine], tuple[MixedDesign, LinearOptions]]:
         return LinearEngine, self._arguments
 
-    def refit(self, design: MixedDesign, reml: bool | None = None) -> Result[LMMParams]:
-        """Estimates of another design with the same options."""
+    def refit(self, design: MixedDesign, reml: bool | None = None) -> LMMSolution:
+        """Fit of another design with the same options."""
         options = self._arguments[1]
         options = options if reml is None else replace(options, reml=reml)
-        result, _ = estimate_linear(design, Timer(), options)
+        result, engine = estimate_linear(design, Timer(), options)
         warn_of_convergence(result)
-        return result
+        return LMMSolution(result, design, engine)
 
     def resampler(self, design: MixedDesign, point: ModelPoint, reml: bool | None = None) -> LinearResampler:
         """The same model to be fitted to other responses."""
@@ -93,6 +95,13 @@ class LinearEngine(CoreEngine[_core.Deviance]):
         """Derivatives of the criterion and of the covariance of the fixed effects over sigma squared."""
         gradient, hessian, C, dC, d_pwrss = self.core.variance_derivatives(theta)
         return VarianceDerivatives(gradient, hessian, C, np.asarray(dC).reshape(len(theta), *C.shape), d_pwrss)
+
+    def constrained_fit(self, kind: str, place: tuple[int, int, int], value: float, start: Array) -> ConstrainedFit:
+        """Minimum with one parameter held."""
+        status, gain, deviance, slope, theta, coefficients, sigma, n_evaluations = self.core.constrained_fit(
+            kind, place, value, start[:-1], np.exp(start[-1]), CONSTRAINED_GAIN, CONSTRAINED_EVALUATIONS)
+        return ConstrainedFit(status, gain, deviance, slope, np.append(theta, np.log(sigma)), coefficients,
+                              n_evaluations)
 
 
 def fit_linear(design: MixedDesign, timer: Timer, options: LinearOptions) -> LMMSolution:

@@ -16,6 +16,7 @@ __all__ = [
     "InterruptedWarning",
     "MemoryLimitError",
     "MissingValuesWarning",
+    "ProfileWarning",
     "PymixedError",
     "PymixedWarning",
     "RankDeficiencyWarning",
@@ -115,6 +116,12 @@ class BoundaryWarning(PymixedWarning):
     """A parameter of the family or of the zero inflation runs off to where the family becomes a simpler one."""
 
     code = "boundary"
+
+
+class ProfileWarning(PymixedWarning):
+    """A profile likelihood could not be followed, or shows that the fit is not at the minimum."""
+
+    code = "profile"
 
 
 class MissingValuesWarning(PymixedWarning):

@@ -15,6 +15,7 @@ from ._convergence import free_parameters
 from ._engine import LinearCriterion
 from ._family import Family
 from ._inferences import InferentialSolution
+from ._intervals import EstimatedModel, generalized_model, linear_model
 from ._prediction import linear_predictor
 from ._resampling import ModelPoint, Pools, residual_pools
 from ._solution import parameter_vector
@@ -96,6 +97,18 @@ class LMMSolution(InferentialSolution[LMMParams]):
 
     def _residual_pools(self) -> Pools:
         return residual_pools(self._design, self.params, self.residuals, self.residual_std)
+    @cached_property
+    def _estimated(self) -> EstimatedModel:
+        return linear_model(self._engine, self._design, self.params, self._uncertainty)
+
+    @cached_property
+    def _likelihood_fit(self) -> LMMSolution:
+        fit: LMMSolution = self._engine.refit(self._design, reml=False) if self.reml else self
+        return fit
+
+    @property
+    def _likelihood_estimated(self) -> EstimatedModel:
+        return self._likelihood_fit._estimated
 
     def _conditional_covariances(self) -> tuple[Array, ...]:
         relative = self._engine.conditional_covariances(self.theta)
@@ -287,6 +300,13 @@ class GLMMSolution(InferentialSolution[GLMMParams]):
     def _residual_pools(self) -> Pools:
         raise InputError("kind: expected 'parametric' or 'cluster' for a generalized linear mixed model, whose "
                          "residuals are not alike, got 'residual'")
+    @cached_property
+    def _estimated(self) -> EstimatedModel:
+        point = self._parameters(self.theta, None, None)[0]
+        free = np.append(free_parameters(self._design.terms, self.theta),
+                         np.ones(point.size - self.theta.size, np.bool_))
+        return generalized_model(self._engine, self._design, self.params, point, free,
+                                 self._family.distribution.estimated)
 
     def _conditional_covariances(self) -> tuple[Array, ...]:
         return self._engine.conditional_covariances(self._parameters(self.theta, None, None)[0])

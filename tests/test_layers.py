@@ -28,7 +28,8 @@ PYTHON_LAYERS = [
     {"inference"},
     {"_tables", "_prediction", "_conditional", "_convergence", "_variance_parameters", "_tests", "_memory",
      "_bootstrap"},
-    {"_contrasts"},
+    {"_contrasts", "_intervals", "_profile_branch"},
+    {"_profile"},
     {"_solution"},
     {"_inferences"},
     {"solution", "_diagnosis"},
@@ -65,6 +66,7 @@ CPP_LAYERS = [
      "generalized_estimates", "fit", "minque"},
     {"parallel", "cluster_resampling"},
     {"refit", "simulation", "cluster_refits"},
+    {"profile", "profile_chart", "profile_objective"},
 ]
 
 

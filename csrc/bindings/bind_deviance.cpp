@@ -1,4 +1,4 @@
-#include "shared_criterion.hpp"
+#include "profile_binding.hpp"
 
 namespace py = pybind11;
 using namespace pymixed;
@@ -48,6 +48,7 @@ void bind_deviance(py::module_& module) {
     deviance.def(py::init<std::shared_ptr<Problem>, bool, int>(), py::arg("problem"), py::arg("reml"),
                  py::arg("n_threads"));
     bind_criterion<Deviance, Estimates>(deviance);
+    bind_constrained_fit(deviance);
     deviance
         .def(
             "variance_derivatives",

@@ -1,7 +1,7 @@
 #include "family_holder.hpp"
 #include "layout.hpp"
+#include "profile_binding.hpp"
 #include "rows.hpp"
-#include "shared_criterion.hpp"
 
 namespace py = pybind11;
 using namespace pymixed;
@@ -82,6 +82,7 @@ void bind_generalized(py::module_& module) {
             return self.run([](GeneralizedDeviance& criterion) { return criterion.n_parameters(); });
         });
     bind_criterion<GeneralizedDeviance, Estimates>(deviance);
+    bind_constrained_fit(deviance);
     deviance
         .def(
             "conditional_covariances",

@@ -1,7 +1,9 @@
 #include "pymixed/deviance.hpp"
 
+#include <Eigen/LU>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 #include "scores.hpp"
 #include "template_parameters.hpp"
@@ -38,18 +40,48 @@ double Deviance::evaluate(const Vector& theta, Coordinates coordinates) {
     const FixedBasis& basis = problem_.products().fixed_basis();
     constexpr double two_pi = 6.283185307179586476925;
     const double degrees = static_cast<double>(nu());
-    value_ = pls_->log_determinant_M() + degrees * (1.0 + std::log(two_pi * pwrss() / degrees)) -
-             problem_.products().sum_log_weights();
+    const double residual = sigma_ > 0.0
+                                ? degrees * std::log(two_pi * sigma_ * sigma_) + pwrss() / (sigma_ * sigma_)
+                                : degrees * (1.0 + std::log(two_pi * pwrss() / degrees));
+    value_ = pls_->log_determinant_M() + residual - problem_.products().sum_log_weights();
     if (reml_)
         value_ += pls_->log_determinant_RX() + 2.0 * basis.R.diagonal().array().log().sum();
     return value_;
+}
+
+void Deviance::restrict_to(const Restriction& restriction) {
+    sigma_ = restriction.sigma;
+    if (restriction.contrast.size() == 0) {
+        pls_->hold({}, 0.0);
+        return;
+    }
+    if (reml_)
+        throw std::invalid_argument("restriction: expected maximum likelihood where coefficients are held");
+    const FixedBasis& basis = problem_.products().fixed_basis();
+    const Index p = problem_.p();
+    const Vector a = basis.U().topLeftCorner(p, p).transpose().partialPivLu().solve(restriction.contrast);
+    pls_->hold(a, (restriction.value - a.dot(basis.gamma)) / basis.y_scale);
+}
+
+double Deviance::contrast_slope() const {
+    return precision() * pls_->held_slope() / problem_.products().fixed_basis().y_scale;
+}
+
+void Deviance::replace_internal(const Templates* basis) {
+    parameters_->replace_internal(basis);
+}
+
+/// nu / r^2, or 1 / sigma^2 where sigma is known, in internal units.
+double Deviance::precision() const {
+    const double scale = problem_.products().fixed_basis().y_scale;
+    return sigma_ > 0.0 ? scale * scale / (sigma_ * sigma_) : static_cast<double>(nu()) / pls_->pwrss();
 }
 
 void Deviance::differentiate() {
     if (parameters_->lift())
         pls_->update(parameters_->T());
     parameters_->differentiate();
-    scores_->update(*pls_, parameters_->T(), parameters_->D(), reml_, static_cast<double>(nu()) / pls_->pwrss());
+    scores_->update(*pls_, parameters_->T(), parameters_->D(), reml_, precision());
     sum_levels();
     assemble();
 }
@@ -85,13 +117,18 @@ void Deviance::assemble() {
             for (Index y = 0; y < c; ++y)
                 Gc_.row(i) += D[i](y, x) * scores_->sG(e.factor).row(x * c + y);
     }
-    const double r2 = pls_->pwrss(), ratio = static_cast<double>(nu()) / r2;
+    const double r2 = pls_->pwrss(), ratio = precision();
+    if (pls_->held_direction().size() > 0) {
+        const Vector along = Gc_ * pls_->held_direction();
+        Gc_.noalias() -= along * pls_->held_direction().transpose();
+    }
     const Matrix& ZVZ = scores_->information();
     for (Index i = 0; i < m; ++i)
         for (Index j = 0; j <= i; ++j) {
             const double sc_i = D[i].cwiseProduct(scores_->ss(entries[i].factor)).sum();
             const double sc_j = D[j].cwiseProduct(scores_->ss(entries[j].factor)).sum();
-            const double value = ratio * (ZVZ(i, j) - Gc_.row(i).dot(Gc_.row(j)) - sc_i * sc_j / r2);
+            const double value = ratio * (ZVZ(i, j) - Gc_.row(i).dot(Gc_.row(j)) -
+                                          (sigma_ > 0.0 ? 0.0 : sc_i * sc_j / r2));
             information_(i, j) = information_(j, i) = value;
             curvature_(i, j) = curvature_(j, i) = value + parameters_->column_curvature(i, j, H_);
         }

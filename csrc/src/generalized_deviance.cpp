@@ -67,6 +67,11 @@ void GeneralizedDeviance::set_response(const Vector& y) {
         start();  // coefficients for the first search
 }
 
+void GeneralizedDeviance::replace_internal(const Templates* basis) {
+    parameters_->replace_internal(basis);
+    centre_.known = false;
+}
+
 Vector GeneralizedDeviance::start() {
     const Vector& parameters = problem_.initial_parameters();
     parameters_->load(problem_.initial_theta(), Coordinates::Internal);

@@ -102,7 +102,30 @@ bool PenalizedLeastSquares::update(const Templates& T) {
         kernels_.multiply_add(P, P, q, -1.0, {tail_half_solved_.data(), q, 1}, {tail_half_solved_.data(), 1, q},
                               VXy_.data(), P, true, work_.data());
     }
-    return kernels_.cholesky(P, VXy_.data(), P, work_.data());
+    if (!kernels_.cholesky(P, VXy_.data(), P, work_.data()))
+        return false;
+    if (held_.size() > 0)
+        miss_held();
+    return true;
+}
+
+void PenalizedLeastSquares::hold(const Vector& a, double value) {
+    held_ = held_direction_ = a;
+    held_value_ = value;
+    held_miss_ = 0.0;
+}
+
+void PenalizedLeastSquares::miss_held() {
+    const Index p = VXy_.rows() - 1;
+    Vector& h = held_direction_;
+    double free = 0.0;  // a'beta = h'c_beta
+    for (Index i = 0; i < p; ++i) {
+        h[i] = (held_[i] - VXy_.row(i).head(i).dot(h.head(i))) / VXy_(i, i);
+        free += h[i] * VXy_(p, i);
+    }
+    held_size_ = h.norm();
+    held_miss_ = (held_value_ - free) / held_size_;
+    h /= held_size_;
 }
 
 double PenalizedLeastSquares::log_determinant_RX() const {
@@ -111,7 +134,7 @@ double PenalizedLeastSquares::log_determinant_RX() const {
 
 double PenalizedLeastSquares::pwrss() const {
     const Index p = VXy_.rows() - 1;
-    return VXy_(p, p) * VXy_(p, p);
+    return VXy_(p, p) * VXy_(p, p) + held_miss_ * held_miss_;
 }
 
 void PenalizedLeastSquares::solve() {
@@ -124,6 +147,8 @@ void PenalizedLeastSquares::solve() {
         for (Index j = i; j < p; ++j)
             beta_[i] += RX_inverse_(i, j) * VXy_(p, j);
     }
+    if (held_.size() > 0)
+        beta_ += held_miss_ * (RX_inverse_ * held_direction_);
 }
 
 }  // namespace pymixed

@@ -4,6 +4,10 @@
 //     M = T'Z'WZT + I,    RX'RX = X'V^-1X,    r^2 = y'V^-1y - |c_beta|^2,    V = W^-1 + Z T T' Z'
 //
 // [RX' 0; c_beta' r] is the Cholesky factor of [X y]'V^-1[X y]. All in the internal basis of the cross-products.
+// With a'beta held at a value v, h = RX^-T a and the miss e = (v - a'beta) / |h| of the free minimum,
+//
+//     r^2 = r^2(free) + e^2,    beta = beta(free) + e RX^-1 h / |h|,    X'V^-1X loses the direction h / |h| of RX beta
+//
 // One per thread; update() allocates nothing.
 
 #include <memory>
@@ -24,6 +28,12 @@ class PenalizedLeastSquares {
 
     /// False where a factor is not positive definite.
     bool update(const Templates& T);
+    /// Holds a'beta = value from the next update() on; an empty a sets beta free.
+    void hold(const Vector& a, double value);
+    /// h / |h|; empty where beta is free.
+    const Vector& held_direction() const { return held_direction_; }
+    /// d r^2 / d value.
+    double held_slope() const { return 2.0 * held_miss_ / held_size_; }
 
     double log_determinant_M() const { return log_determinant_M_; }
     double log_determinant_RX() const;  ///< log |RX|^2
@@ -45,6 +55,7 @@ class PenalizedLeastSquares {
  private:
     void add_levels();
     void add_moments();
+    void miss_held();
 
     const Problem& problem_;
     ResponseView response_;
@@ -54,9 +65,9 @@ class PenalizedLeastSquares {
     Matrix VXy_;  // [X y]'V^-1[X y], lower triangle; then its factor
     RowMatrix KB_, tail_rhs_;
     Matrix tail_half_solved_, RX_inverse_;
-    Vector beta_;
+    Vector beta_, held_, held_direction_;
     std::vector<double> work_;
-    double log_determinant_M_ = 0.0;
+    double log_determinant_M_ = 0.0, held_value_ = 0.0, held_size_ = 1.0, held_miss_ = 0.0;
 };
 
 }  // namespace pymixed

@@ -10,6 +10,7 @@ namespace pymixed {
 TemplateParameters::TemplateParameters(const RandomEffects& layout, const RandomBasis& basis)
     : layout_(layout),
       random_basis_(basis),
+      internal_(&basis.internal()),
       basis_(&basis.user()),
       theta_(Vector::Zero(layout.n_theta())),
       lift_(theta_),
@@ -24,17 +25,26 @@ TemplateParameters::TemplateParameters(const RandomEffects& layout, const Random
 }
 
 void TemplateParameters::load(const Vector& theta, Coordinates coordinates) {
-    basis_ = coordinates == Coordinates::User ? &random_basis_.user() : &random_basis_.internal();
+    basis_ = coordinates == Coordinates::User ? &random_basis_.user() : internal_;
     theta_ = theta;
     lift_.setZero();
     layout_.templates_into(theta_, *basis_, T_);
+}
+
+void TemplateParameters::replace_internal(const Templates* basis) {
+    internal_ = basis != nullptr ? basis : &random_basis_.internal();
+}
+
+/// Of the entry's row: one in internal coordinates.
+double TemplateParameters::natural_unit(const RandomEffects::Entry& entry) const {
+    return basis_ == internal_ ? 1.0 : 1.0 / (*basis_)[entry.factor](entry.row, entry.row);
 }
 
 bool TemplateParameters::lift() {
     const auto& entries = layout_.entries();
     for (Index i = 0; i < theta_.size(); ++i) {
         const auto& e = entries[i];
-        const double least = 1e-11 / (*basis_)[e.factor](e.row, e.row);
+        const double least = 1e-11 * natural_unit(e);
         if (e.factor == 0 || e.row != e.col || std::abs(theta_[i]) >= least)
             continue;
         lift_[i] = std::copysign(least, theta_[i]) - theta_[i];
@@ -116,8 +126,7 @@ Matrix TemplateParameters::variance_gradient(const RandomEffects::Term& term, co
 
 double TemplateParameters::step(Index i) const {
     const auto& e = layout_.entries()[i];
-    const double unit = 1.0 / (*basis_)[e.factor](e.row, e.row);
-    return 3e-5 * std::max(std::abs(theta_[i]), 0.1 * unit);
+    return 3e-5 * std::max(std::abs(theta_[i]), 0.1 * natural_unit(e));
 }
 
 }  // namespace pymixed

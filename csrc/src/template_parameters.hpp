@@ -16,6 +16,8 @@ class TemplateParameters {
     TemplateParameters(const RandomEffects& layout, const RandomBasis& basis);
 
     void load(const Vector& theta, Coordinates coordinates);
+    /// Another basis in the place of the internal one, borrowed, with columns of the same units; null: back to it.
+    void replace_internal(const Templates* basis);
     /// Diagonal entries behind the leading factor that are (nearly) zero are lifted to 1e-11 of the columns' natural
     /// unit: a relative error of that size in H alone, because gradients are taken as 2 H T with the template as it
     /// was given. True where a template changed and the factor must be renewed.
@@ -47,7 +49,9 @@ class TemplateParameters {
  private:
     const RandomEffects& layout_;
     const RandomBasis& random_basis_;
-    const Templates* basis_;
+    double natural_unit(const RandomEffects::Entry& entry) const;
+
+    const Templates *internal_, *basis_;
     Vector theta_, lift_, lifted_theta_;
     Templates T_;
     std::vector<Matrix> D_;

@@ -22,6 +22,13 @@
 
 namespace pymixed {
 
+/// What a profile likelihood takes out of the minimisation.
+struct Restriction {
+    double sigma = 0.0;     ///< residual standard deviation; 0: the one that minimises the criterion
+    Vector contrast;        ///< p, of the columns that are kept: contrast'beta = value; empty: beta is free
+    double value = 0.0;
+};
+
 class PenalizedLeastSquares;
 class Scores;
 class TemplateParameters;
@@ -36,6 +43,17 @@ class Deviance {
 
     /// Another response on the same rows, for all calls that follow; what it points to must outlive it.
     void set_response(const ResponseView& response);
+
+    /// The model that all functions below are of. With a known sigma
+    ///
+    ///     d = log|M| + nu log(2 pi sigma^2) + r^2 / sigma^2 - sum log w    (REML: + log|RX|^2)
+    ///
+    /// and 1/sigma^2 takes the place of nu/r^2 above, while AI loses its second term. A contrast: ML only.
+    void restrict_to(const Restriction& restriction);
+    /// dd / d value of the restriction's contrast, in the host's units, at the last evaluate().
+    double contrast_slope() const;
+    /// Another basis of the templates in the place of the internal one, borrowed; null: back to it.
+    void replace_internal(const Templates* basis);
 
     /// The criterion at theta; +infinity where a factorisation breaks down. Allocates nothing.
     double evaluate(const Vector& theta, Coordinates coordinates);
@@ -67,7 +85,7 @@ class Deviance {
 
     // Quantities of the last evaluate(), in the host's units.
     double pwrss() const;  ///< r^2
-    double sigma2() const { return pwrss() / static_cast<double>(nu()); }
+    double sigma2() const { return sigma_ > 0.0 ? sigma_ * sigma_ : pwrss() / static_cast<double>(nu()); }
     Vector beta() const;                 ///< p, of the columns that are kept
     Matrix unscaled_covariance() const;  ///< (X'V^-1X)^-1
     /// Conditional modes b per factor (the user's order): n_levels x c, row-major.
@@ -81,6 +99,7 @@ class Deviance {
  private:
     void sum_levels();
     void assemble();
+    double precision() const;
 
     const Problem& problem_;
     bool reml_;
@@ -91,7 +110,7 @@ class Deviance {
     Vector gradient_;
     Matrix information_, curvature_, Gc_;  // Gc: c_i'G
     std::vector<double> leading_R_;
-    double value_ = 0.0;
+    double value_ = 0.0, sigma_ = 0.0;
 };
 
 }  // namespace pymixed

@@ -76,6 +76,9 @@ class GeneralizedDeviance {
     /// Exact Hessian at psi, by central differences of the exact gradient.
     Matrix hessian(const Vector& psi, Coordinates coordinates);
 
+    /// Another basis of the templates in the place of the internal one, borrowed; null: back to it.
+    void replace_internal(const Templates* basis);
+
     Vector to_user(const Vector& psi) const;
     Vector to_internal(const Vector& psi) const;
 
