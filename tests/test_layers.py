@@ -49,7 +49,7 @@ CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "__init__"}  # w
 CPP_LAYERS = [
     {"version"},
     {"types", "status", "small_matrix", "positive_solver", "special_functions"},
-    {"random", "random_counts", "wide_product", "ziggurat"},
+    {"random", "random_counts", "philox", "wide_product", "ziggurat"},
     {"random_effects"},
     {"canonical_kernels", "links"},
     {"family", "families", "families_binomial", "families_counts", "families_continuous", "tweedie", "zero_inflation"},
