@@ -57,7 +57,7 @@ CPP_LAYERS = [
     {"optimizer"},
     {"template_objective"},
     {"generalized_problem", "pirls", "quadrature", "generalized_rows", "generalized_deviance", "generalized_curvature",
-     "generalized_estimates", "fit", "minque"},
+     "generalized_estimates", "generalized_clusters", "fit", "minque"},
 ]
 
 
