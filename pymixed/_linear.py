@@ -81,6 +81,21 @@ class LinearEngine(CoreEngine[_core.Deviance]):
         gradient, hessian, C, dC, d_pwrss = self.core.variance_derivatives(theta)
         return VarianceDerivatives(gradient, hessian, C, np.asarray(dC).reshape(len(theta), *C.shape), d_pwrss)
 
+    def fixed_modes(self, theta: Array) -> tuple[Array, ...]:
+        """Modes of the columns of X that have a coefficient, per grouping factor (levels, c, p)."""
+        return self.core.fixed_modes(theta)
+
+    def modes_of(self, theta: Array, columns: Array) -> tuple[Array, ...]:
+        """Modes of any columns (n, k), per grouping factor (levels, c, k): each takes the place of X in a problem."""
+        found = [self._modes_of_column(theta, np.ascontiguousarray(column)) for column in columns.T]
+        return tuple(np.concatenate(modes, axis=2) for modes in zip(*found, strict=True))
+
+    def _modes_of_column(self, theta: Array, column: Array) -> tuple[Array, ...]:
+        design, _, method, n_threads = self._arguments
+        products = _core.CrossProducts(design.y, column[:, None], *structure(design), design.weights, design.offset)
+        problem = make_problem(lambda limit: _core.Problem(products, method, limit), design)
+        return _core.Deviance(problem, False, n_threads).fixed_modes(theta)
+
 
 def fit_linear(design: MixedDesign, timer: Timer, options: LinearOptions) -> LMMSolution:
     """Fit a linear mixed model; warns on behalf of its caller's caller."""

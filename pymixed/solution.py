@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ._clusters import Clusters
 from ._common import Array, GLMMParams, LMMParams, VarianceUncertainty, check_choice
 from ._conditional import ConditionalResponse, Overdispersion, zero_probability
+from ._conditional_aic import conditional_deviance, estimation_correction, hat_trace
 from ._convergence import free_parameters
-from ._engine import LinearCriterion
+from ._effects import distribution_variance, marginal_mean
+from ._engine import GeneralizedCriterion, LinearCriterion, VarianceDerivatives
 from ._family import Family
 from ._inferences import InferentialSolution
 from ._prediction import linear_predictor
+from ._robust import linear_robust_tests, sandwich
 from ._solution import parameter_vector
 from ._tables import Summary, summarize_generalized, summarize_linear
 from ._tests import CoefficientTests, FixedDfTests, SatterthwaiteTests
@@ -79,8 +83,32 @@ class LMMSolution(InferentialSolution[LMMParams]):
         if params.uncertainty is not None:
             return params.uncertainty
         nu = self.n_obs - self.coefficients.size if self.reml else self.n_obs
-        return variance_uncertainty(self._engine.variance_derivatives(self.theta), self.residual_std, nu,
+        return variance_uncertainty(self._variance_derivatives, self.residual_std, nu,
                                     free_parameters(self._design.terms, self.theta), self.theta_names)
+
+    @cached_property
+    def _variance_derivatives(self) -> VarianceDerivatives:
+        return self._engine.variance_derivatives(self.theta)
+
+    _vcov_kinds = ("model", "CR0", "CR1", "CR2")
+
+    def _robust_tests(self, kind: str, clusters: Clusters) -> CoefficientTests:
+        return linear_robust_tests(self._design, self.params, self._engine, self.residuals, clusters, kind)
+
+    def _residual_variance(self, null: Any) -> float:
+        if null is not None:
+            raise InputError("null: expected None for a linear model, whose residual variance needs no mean")
+        return self.residual_variance
+
+    def _effective_parameters(self, corrected: bool) -> float:
+        trace = hat_trace(self.params, self._variance_derivatives)
+        if not corrected:
+            return trace
+        return trace + estimation_correction(self._design, self.params, self._engine, self._variance_derivatives,
+                                             self.residuals)
+
+    def _conditional_deviance(self) -> float:
+        return conditional_deviance(self.params, self._design.weights, self.residuals)
 
     def _conditional_covariances(self) -> tuple[Array, ...]:
         relative = self._engine.conditional_covariances(self.theta)
@@ -205,6 +233,7 @@ class GLMMSolution(InferentialSolution[GLMMParams]):
     -92.026
     """
 
+    _engine: GeneralizedCriterion
     _family: Family
 
     @property
@@ -255,6 +284,35 @@ class GLMMSolution(InferentialSolution[GLMMParams]):
         ddf = "asymptotic" if ddf is None else ddf
         check_choice("ddf", ddf, ("asymptotic",))
         return FixedDfTests(self.coefficients, self.params.vcov, np.inf)
+
+    _vcov_kinds = ("model", "CR0", "CR1")
+
+    def _robust_tests(self, kind: str, clusters: Clusters) -> CoefficientTests:
+        params, m = self.params, self.theta.size
+        if params.n_agq == 0:
+            raise InputError(f"vcov: expected 'model' after a fit with n_agq=0, whose coefficients are no minimum of "
+                             f"its criterion, got {kind!r}")
+        psi = self._parameters(self.theta, None, None)[0]
+        scores = self._engine.cluster_scores(psi, clusters.codes, clusters.count)
+        free = np.append(free_parameters(self._design.terms, self.theta), np.ones(len(psi) - m, bool))
+        vcov = sandwich(scores, slice(m, m + self.coefficients.size), free, kind)
+        return FixedDfTests(self.coefficients, vcov, np.inf)
+
+    def _residual_variance(self, null: Any) -> float:
+        design, params = self._design, self.params
+        if design.zero_inflation is not None:
+            raise InputError("shares of variance: expected a model without zero inflation")
+        if null is not None and not (isinstance(null, GLMMSolution) and null.n_obs == self.n_obs):
+            raise InputError(f"null: expected a generalized fit to the same rows, got {null!r}")
+        source = self if null is None else null
+        mean = marginal_mean(self._family, source._design, source.params, source.fitted_values)
+        return distribution_variance(self._family, params.family_parameters, mean)
+
+    def _effective_parameters(self, corrected: bool) -> float:
+        raise InputError("conditional AIC: expected a linear model, got a generalized one")
+
+    def _conditional_deviance(self) -> float:
+        raise InputError("conditional AIC: expected a linear model, got a generalized one")
 
     def _conditional_covariances(self) -> tuple[Array, ...]:
         return self._engine.conditional_covariances(self._parameters(self.theta, None, None)[0])
