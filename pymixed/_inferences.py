@@ -168,7 +168,7 @@ class InferentialSolution(MixedSolution[P]):
         >>> import pymixed as pm
         >>> fit = pm.lmer("Yield ~ 1 + (1 | Batch)", pm.datasets.load("dyestuff"))
         >>> fit.variance_shares()[["part", "share"]].round(3).values.tolist()
-        [['fixed', 0.0], ['random', 0.419], ['residual', 0.581]]
+        [['fixed', 0.0], ['random', 0.418], ['residual', 0.582]]
         """
         import pandas as pd
 
@@ -248,7 +248,7 @@ class InferentialSolution(MixedSolution[P]):
         >>> import pymixed as pm
         >>> fit = pm.lmer("Yield ~ 1 + (1 | Batch)", pm.datasets.load("dyestuff"))
         >>> round(fit.icc().adjusted, 3)
-        0.419
+        0.418
         """
         parts = self._variance_parts(null)
         if not by_group:

@@ -108,9 +108,9 @@ class ClusterSums:
 class RobustTests(CoefficientTests):
     """t and F tests with a cluster-robust covariance and Satterthwaite's degrees of freedom under the working model.
 
-    With u_j = A_jc for a contrast c, the estimated variance is the sum of (u_j's_j)². The covariances of the u_j's_j are
-    Ω_jk = u_j'(δ_jk G_j - G_jG_k)u_k under the working model: df = (sum Ω_jj)² / sum Ω_jk² (Bell & McCaffrey 2002;
-    Imbens & Kolesár 2016, Rev. Econ. Stat. 98(4)). A contrast that involves a coefficient which one cluster alone
+    With u_j = A_jc for a contrast c, the estimated variance is the sum of (u_j's_j)². Under the working model these
+    u_j's_j have covariances Ω_jk = u_j'(δ_jk G_j - G_jG_k)u_k, hence df = (sum Ω_jj)² / sum Ω_jk² (Bell & McCaffrey
+    2002; Imbens & Kolesár 2016, Rev. Econ. Stat. 98(4)). A contrast that involves a coefficient which one cluster alone
     determines has no robust standard error: NaN.
 
     Attributes
