@@ -124,7 +124,7 @@ def distribution_variance(family: Family, parameters: Mapping[str, float], mean:
 
     That of the latent variable for binary responses (logit, probit, cloglog); for a log link that of a lognormal
     variable with the mean and variance of the response, log(1 + Var(y) / mean²); else by the delta method,
-    Var(y) (dη/dμ)² (Nakagawa et al. 2017, table 2 and appendix).
+    Var(y) (dη/dμ)² (Nakagawa et al. 2017). Of Student's t the squared scale stands for Var(y).
     """
     distribution, link = family.distribution, family.link
     if distribution.name == "binomial" and link.name in LATENT_VARIANCE:

@@ -169,8 +169,8 @@ def test_effective_parameters_are_the_derivative_of_refits(reml: bool, weighted:
     x = rng.normal(size=40)
     y = 1 + x + rng.normal(size=8)[g] * (1 + 0.5 * x) + rng.normal(size=5)[h] + rng.normal(size=40)
     model = ArrayModel(y, np.column_stack([np.ones(40), x]), {"a": g, "b": h},
-                       (TermSpec("a", ("1", "x")), TermSpec("b")), {"x": x}, weights=rng.uniform(0.5, 2, 40) if weighted else None,
-                       offset=rng.normal(size=40))
+                       (TermSpec("a", ("1", "x")), TermSpec("b")), {"x": x},
+                       weights=rng.uniform(0.5, 2, 40) if weighted else None, offset=rng.normal(size=40))
     fit = model.fit(reml=reml, tol=1e-14)
     trace, step = 0.0, 1e-4
     for i, direction in enumerate(np.eye(40)):
