@@ -4,6 +4,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ._common import Array
 from ._resampling import ModelPoint, Resampler
 from .design import MixedDesign
@@ -61,6 +64,24 @@ class ConstrainedFit(NamedTuple):
     coefficients: Array
     n_evaluations: int
 
+@dataclass(frozen=True, eq=False)
+class ClusterScores:
+    """Derivatives of the criterion of a generalized model by clusters of rows, in coordinates of the core.
+
+    Attributes
+    ----------
+    gradients : (n_clusters, k) array
+        Gradients of the clusters' shares of the criterion.
+    hessian : (k, k) array
+        Hessian of the whole.
+    coefficient_map : (p, p) array
+        The user's coefficients from those of the core.
+    """
+
+    gradients: Array
+    hessian: Array
+    coefficient_map: Array
+
 
 class Criterion(Protocol):
     """The criterion of a fit as a function of its parameters, in the user's order of terms and units of the data.
@@ -106,3 +127,16 @@ class LinearCriterion(Criterion, Protocol):
 
     def variance_derivatives(self, parameters: Array) -> VarianceDerivatives:
         """Derivatives of the criterion and of the covariance of the fixed effects."""
+
+    def fixed_modes(self, parameters: Array) -> tuple[Array, ...]:
+        """Modes of the columns of X that have a coefficient, ΛM⁻¹Λ'Z'WX, per grouping factor (levels, c, p)."""
+
+    def modes_of(self, parameters: Array, columns: Array) -> tuple[Array, ...]:
+        """Modes of any columns (n, k), ΛM⁻¹Λ'Z'W times them, per grouping factor (levels, c, k)."""
+
+
+class GeneralizedCriterion(Criterion, Protocol):
+    """The criterion of a generalized linear mixed model."""
+
+    def cluster_scores(self, parameters: Array, clusters: NDArray[np.int32], n_clusters: int) -> ClusterScores:
+        """Derivatives by clusters; `clusters` are codes of the rows (n,). Not where coefficients are profiled."""

@@ -15,6 +15,7 @@ from ._convergence import LEAST_CURVATURE, certificate, free_parameters
 from ._custom import Custom
 from ._diagnosis import boundary_findings, separation_findings
 from ._distributions import NegativeBinomial, StudentT, Tweedie
+from ._engine import ClusterScores
 from ._family import Family
 from ._fitting import (
     CoreEngine,
@@ -117,6 +118,12 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
         There, columns of X that are all but collinear in the user's units do not blur the differences.
         """
         return self.core.differentiate(x, internal=True)[1], self.core.hessian(x, internal=True)
+
+    def cluster_scores(self, psi: Array, clusters: NDArray[np.int32], n_clusters: int) -> ClusterScores:
+        """Derivatives of the criterion by clusters of rows, in the core's coordinates."""
+        x = self.core.to_internal(psi)
+        gradients = self.core.cluster_gradients(x, clusters, n_clusters, internal=True)
+        return ClusterScores(gradients, self.internal_derivatives(x)[1], self.problem.coefficient_map)
 
 
 def _core_family(family: Family) -> _core.Family:

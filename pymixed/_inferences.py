@@ -1,24 +1,16 @@
-"""What a fitted model says beyond its estimates: the methods of a solution that test, compare and bound."""
+"""Tests on the coefficients of a fitted model: the methods of a solution that ask whether."""
 from __future__ import annotations
 
-import secrets
 from abc import abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, partial
-from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._bootstrap import Bootstrap, run
-from ._clusters import read_clusters
-from ._common import Array, P, check_choice, check_number
+from ._clusters import Clusters, read_clusters
+from ._common import Array, P, check_choice
 from ._contrasts import contrast_table, joint_table, read_contrasts, right_hand_side
-from ._intervals import EstimatedModel, interval_table, normal_quantile
-from ._profile import Profile, curves, profile_intervals, profile_model
-from ._resampling import KINDS, ModelPoint, Plan, Pools
 from ._solution import MixedSolution
 from ._tests import CoefficientTests
 from .errors import InputError
@@ -28,120 +20,75 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class InferentialSolution(MixedSolution[P]):
-    """A fitted mixed model with its tests and intervals; see the two kinds."""
+class TestedSolution(MixedSolution[P]):
+    """A fitted mixed model with its tests; see the two kinds."""
 
-    @abstractmethod
-    def _model_point(self) -> ModelPoint:
-        """The estimates, as resampling takes them."""
-
-    @abstractmethod
-    def _parameter_names(self) -> tuple[str, ...]:
-        """Coefficients, standard deviations, correlations, and sigma or the family's parameters: K names."""
-
-    @abstractmethod
-    def _parameter_values(self, coefficients: Array, theta: Array, extra: Array) -> Array:
-        """Their values (R, K) at R points."""
+    _vcov_kinds: ClassVar[tuple[str, ...]]
 
     @abstractmethod
     def _coefficient_tests(self, ddf: str | None) -> CoefficientTests:
         """How linear functions of the coefficients are tested."""
 
-    @cached_property
     @abstractmethod
-    def _estimated(self) -> EstimatedModel:
-        """All parameters with their standard errors."""
+    def _robust_tests(self, kind: str, clusters: Clusters) -> CoefficientTests:
+        """The same with a cluster-robust covariance."""
 
-    @property
-    def _likelihood_estimated(self) -> EstimatedModel:
-        """The same of the fit by maximum likelihood."""
-        return self._estimated
-
-    def conf_int(self, level: float = 0.95, method: str = "wald",
-                 parameters: str | Iterable[str] | None = None) -> pd.DataFrame:
-        """Confidence intervals of all parameters.
+    def vcov(self, kind: str = "model", cluster: Any = None) -> Array:
+        """Covariance of the fixed effects.
 
         Parameters
         ----------
-        level : float
-            Probability of coverage, between 0 and 1.
-        method : str
-            ``"wald"``: estimate and standard error with normal quantiles; on the scale of the logarithm for standard
-            deviations and sigma, of Fisher's z for correlations, on their unconstrained scale for a family's
-            parameters. NaN at the end of a parameter's range, but for the lower limit zero of a standard deviation of
-            zero.
-            ``"profile"``: the values that a likelihood ratio test does not reject; see `profile`. Where it rejects
-            none up to the end of a parameter's range, that is the limit.
-        parameters : str or iterable of str, optional
-            Names of those wanted, as in the index of the result.
+        kind : str
+            ``"model"``: that which `se` is from. Cluster-robust: ``"CR0"``, the sandwich; ``"CR1"``, that times
+            J / (J - 1) for J clusters; ``"CR2"`` (linear models), adjusted to be unbiased where the model holds.
+        cluster : str or array_like (n,), optional
+            Clusters of rows that are independent of one another: the name of a grouping factor, or labels of the rows
+            used (or given, where some were dropped). Rows of one level of a grouping factor are in one cluster. By
+            default the grouping factor in which all the others are nested.
 
         Returns
         -------
-        DataFrame
-            Columns ``lower, upper``. A row per coefficient, then ``sd_x|g`` and ``cor_y.x|g`` in the order of theta,
-            ``sigma`` of a linear model, the estimated parameters of a family and ``zi.x`` of a zero inflation.
+        (p, p) array
+            NaN for coefficients that one cluster alone determines: its residuals say nothing of them.
 
         Raises
         ------
         InputError, InputTypeError
-            If an argument is unknown or out of range, or the coefficients of a fit with ``n_agq=0`` are to be profiled.
-
-        Warns
-        -----
-        ProfileWarning
-            If a limit was not found, it is NaN; or if a profile shows that the fit is not at the minimum.
-
-        Examples
-        --------
-        >>> import pymixed as pm
-        >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy"))
-        >>> fit.conf_int(method="profile", parameters=["Days", "sigma"]).round(2).to_dict("index")
-        {'Days': {'lower': 7.36, 'upper': 13.58}, 'sigma': {'lower': 22.9, 'upper': 28.86}}
-        """
-        check_choice("method", method, ("wald", "profile"))
-        z = normal_quantile(level)
-        if method == "profile":
-            return profile_intervals(curves(self._likelihood_estimated, parameters), level)
-        chosen = self._estimated.select(parameters)
-        return interval_table(chosen, [parameter.wald(z) for parameter in chosen])
-
-    def profile(self, parameters: str | Iterable[str] | None = None, level: float = 0.99) -> Profile:
-        """Profile likelihoods.
-
-        A fit by REML is profiled as its fit by maximum likelihood: restricted likelihoods do not compare values of
-        coefficients.
-
-        Parameters
-        ----------
-        parameters : str or iterable of str, optional
-            Names of those wanted, as in the index of `conf_int`.
-        level : float
-            Profiles reach to the joint confidence region of this level for all of the model's parameters, a
-            chi-squared quantile, or to the end of a parameter's range.
-
-        Returns
-        -------
-        Profile
-            Its points, intervals of any level, and interpolation.
-
-        Raises
-        ------
-        InputError, InputTypeError
-            If a name is unknown, the level out of range, or the coefficients of a fit with ``n_agq=0`` are wanted.
-
-        Warns
-        -----
-        ProfileWarning
-            If a profile could not be followed, or shows that the fit is not at the minimum.
+            If the kind is unknown, or there are no such clusters.
 
         References
         ----------
-        Bates, Mächler, Bolker & Walker (2015), section 5.1; Pinheiro & Bates (2000), Mixed-Effects Models in S and
-        S-PLUS.
-        """
-        return profile_model(self._likelihood_estimated, parameters, level)
+        Bell & McCaffrey (2002), Bias reduction in standard errors for linear regression with multi-stage samples, Surv.
+        Methodol. 28(2). Pustejovsky & Tipton (2018), J. Bus. Econ. Stat. 36(4).
 
-    def contrast(self, L: Any, rhs: ArrayLike = 0.0, ddf: str | None = None, joint: bool = False) -> pd.DataFrame:
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pymixed as pm
+        >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy"))
+        >>> np.sqrt(np.diag(fit.vcov("CR2"))).round(3).tolist()
+        [6.825, 1.546]
+        """
+        tests = self._tests(None, kind, cluster, "kind")
+        vcov = tests.vcov
+        unknown = np.isnan(tests.se(np.eye(len(vcov))))
+        if unknown.any():
+            vcov = np.where(unknown[:, None] | unknown, np.nan, vcov)
+        return vcov
+
+    def _tests(self, ddf: str | None, vcov: str, cluster: Any, argument: str) -> CoefficientTests:
+        """Tests with the covariance of a kind, which `argument` gave."""
+        check_choice(argument, vcov, self._vcov_kinds)
+        if vcov == "model":
+            if cluster is not None:
+                raise InputError(f"cluster: expected None with {argument}='model'")
+            return self._coefficient_tests(ddf)
+        if ddf is not None:
+            raise InputError(f"ddf: expected None with {argument}={vcov!r}, which has its own, got {ddf!r}")
+        return self._robust_tests(vcov, read_clusters(self._design, cluster))
+
+    def contrast(self, L: Any, rhs: ArrayLike = 0.0, ddf: str | None = None, joint: bool = False, *,
+                 vcov: str = "model", cluster: Any = None) -> pd.DataFrame:
         """Estimate and test linear functions of the coefficients, L beta = rhs.
 
         Parameters
@@ -157,17 +104,21 @@ class InferentialSolution(MixedSolution[P]):
             chi-squared tests: the default and only choice for a generalized linear model).
         joint : bool
             Test all contrasts together instead of one by one.
+        vcov, cluster : str, str or array_like
+            Kind of covariance and its clusters, as for `vcov`. With a cluster-robust one t tests of a linear model have
+            the degrees of freedom of Bell and McCaffrey, and `ddf` is not given.
 
         Returns
         -------
         DataFrame
             A row per contrast with columns ``estimate, se, df, t`` (``z`` if asymptotic) and ``p`` (two-sided); with
-            `joint` one row, ``num_df, den_df, F, p`` (``num_df, chi2, p`` if asymptotic).
+            `joint` one row, ``num_df, den_df, F, p`` (``num_df, chi2, p`` if asymptotic). NaN where a robust standard
+            error does not exist: one cluster alone determines a coefficient of the contrast.
 
         Raises
         ------
         InputError, InputTypeError
-            If weights do not fit the coefficients, or a contrast is not estimable.
+            If weights do not fit the coefficients, a contrast is not estimable, or there are no such clusters.
 
         Examples
         --------
@@ -177,89 +128,5 @@ class InferentialSolution(MixedSolution[P]):
         [{'estimate': 10.467, 'se': 1.546, 'df': 17.0, 't': 0.302, 'p': 0.766}]
         """
         labels, rows = read_contrasts(L, self._design, self.params)
-        values, tests = right_hand_side(rhs, len(rows)), self._coefficient_tests(ddf)
+        values, tests = right_hand_side(rhs, len(rows)), self._tests(ddf, vcov, cluster, "vcov")
         return joint_table(tests, rows, values) if joint else contrast_table(tests, labels, rows, values)
-
-    def bootstrap(self, n: int = 1000, kind: str = "parametric", seed: int | None = None, first: int = 0,
-                  cluster: Any = None, n_threads: int | None = None, progress: bool = False) -> Bootstrap:
-        """Fit the model to `n` resampled data sets.
-
-        Parameters
-        ----------
-        n : int
-            Number of replicates.
-        kind : str
-            ``"parametric"``: responses simulated from the fit, with new random effects; ``"residual"``: random effects
-            and residuals drawn from their estimates, which are centred and scaled to the estimated covariances first
-            (linear models); ``"cluster"``: clusters of rows drawn with replacement.
-        seed : int, optional
-            Non-negative, below 2**64; one is drawn and kept in the result by default. A replicate depends on the seed
-            and its number alone, not on the number of threads.
-        first : int
-            Number of the first replicate: another range under the same seed merges with this one.
-        cluster : str or array_like (n_obs,), optional
-            Clusters of a cluster bootstrap: name of a grouping factor, or labels of the rows. Every level of each
-            grouping factor must lie within one of them. The coarsest grouping factor by default.
-        n_threads : int, optional
-            1 by default.
-        progress : bool
-            Whether to show tqdm's progress bar.
-
-        Returns
-        -------
-        Bootstrap
-            A fit that failed is a row of it, with a status.
-
-        Raises
-        ------
-        InputError, InputTypeError
-            If an argument is out of range, or the model cannot be resampled in this way.
-
-        Warns
-        -----
-        InterruptedWarning
-            If Ctrl-C ends it early; the replicates made by then are returned.
-
-        References
-        ----------
-        Carpenter, Goldstein & Rasbash (2003), J. R. Stat. Soc. C 52(4), for the residual bootstrap. Davison & Hinkley
-        (1997), Bootstrap Methods and Their Application, section 3.8, for clusters.
-
-        Examples
-        --------
-        >>> import pymixed as pm
-        >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy"))
-        >>> boot = fit.bootstrap(500, seed=1)
-        >>> boot.conf_int().loc["Days"].round(1).tolist()
-        [7.4, 13.4]
-        """
-        plan = self._plan(kind, seed, cluster, n_threads)
-        check_number("n", n, Integral)
-        check_number("first", first, Integral, 0)
-        resampler = self._engine.resampler(self._design, self._model_point())
-        found = run(partial(resampler.draw, plan), int(first), int(n), progress)
-        point = self._model_point()
-        here = self._parameter_values(point.coefficients[None], point.theta[None], point.extra[None])[0]
-        count = len(found.status)
-        return Bootstrap(
-            repr(self), kind, self._parameter_names(), here, self.se,
-            self._parameter_values(found.coefficients, found.theta, found.extra), found.coefficients, found.se,
-            found.theta, found.extra, found.objective, found.status, found.n_evaluations,
-            np.full(count, plan.seed, np.uint64), np.arange(first, first + count, dtype=np.int64), resampler.statuses)
-
-    def _plan(self, kind: str, seed: int | None, cluster: Any, n_threads: int | None) -> Plan:
-        check_choice("kind", kind, KINDS)
-        check_number("n_threads", 1 if n_threads is None else n_threads, Integral)
-        if seed is not None:
-            check_number("seed", seed, Integral, 0)
-            if seed >= 2**64:
-                raise InputError(f"seed: expected an integer below 2**64, got {seed}")
-        if cluster is not None and kind != "cluster":
-            raise InputError(f"cluster: expected None for a {kind} bootstrap, it is for kind='cluster'")
-        return Plan(kind, secrets.randbits(63) if seed is None else int(seed), int(n_threads or 1),
-                    self._residual_pools() if kind == "residual" else None,
-                    read_clusters(self._design, cluster) if kind == "cluster" else None)
-
-    @abstractmethod
-    def _residual_pools(self) -> Pools:
-        """What a residual bootstrap draws from."""

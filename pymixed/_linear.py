@@ -103,6 +103,21 @@ class LinearEngine(CoreEngine[_core.Deviance]):
         return ConstrainedFit(status, gain, deviance, slope, np.append(theta, np.log(sigma)), coefficients,
                               n_evaluations)
 
+    def fixed_modes(self, theta: Array) -> tuple[Array, ...]:
+        """Modes of the columns of X that have a coefficient, per grouping factor (levels, c, p)."""
+        return self.core.fixed_modes(theta)
+
+    def modes_of(self, theta: Array, columns: Array) -> tuple[Array, ...]:
+        """Modes of any columns (n, k), per grouping factor (levels, c, k): each takes the place of X in a problem."""
+        found = [self._modes_of_column(theta, np.ascontiguousarray(column)) for column in columns.T]
+        return tuple(np.concatenate(modes, axis=2) for modes in zip(*found, strict=True))
+
+    def _modes_of_column(self, theta: Array, column: Array) -> tuple[Array, ...]:
+        design, options = self._arguments
+        products = _core.CrossProducts(design.y, column[:, None], *structure(design), design.weights, design.offset)
+        problem = make_problem(lambda limit: _core.Problem(products, options.method, limit), design)
+        return _core.Deviance(problem, False, options.n_threads or 1).fixed_modes(theta)
+
 
 def fit_linear(design: MixedDesign, timer: Timer, options: LinearOptions) -> LMMSolution:
     """Fit a linear mixed model; warns on behalf of its caller's caller."""

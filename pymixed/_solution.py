@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._common import Array, Convergence, P, Result, VarCompSummary, check_choice
+from ._common import Array, Convergence, P, Result, VarCompSummary
 from ._engine import Criterion
 from ._tables import Summary
 from .design import MixedDesign
@@ -225,17 +225,6 @@ class MixedSolution(ABC, Generic[P]):
             if term.structure != "diag":
                 for i, j in zip(*np.triu_indices(len(columns), k=1), strict=True):
                     yield group, columns[i], columns[j], term.matrix[i, j], correlation[i, j]
-
-    def vcov(self, kind: str = "model") -> Array:
-        """Covariance of the fixed effects (p, p).
-
-        Parameters
-        ----------
-        kind : str
-            ``"model"``: that which `se` is from.
-        """
-        check_choice("kind", kind, ("model",))
-        return self.params.vcov
 
     @cached_property
     def singularity(self) -> tuple[SingularDirection, ...]:

@@ -101,7 +101,7 @@ class CoefficientTests(ABC):
 
 def _mean_df(df: Array) -> float:
     """Degrees of freedom of the mean of squared t statistics from theirs."""
-    if np.ptp(df) < 1e-8 or np.isinf(df).all():
+    if np.isinf(df).all() or np.ptp(df) < 1e-8:
         return float(df.mean())
     if df.min() <= 2.0:
         return 2.0  # the mean has no expectation

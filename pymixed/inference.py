@@ -153,12 +153,12 @@ def varpar_covariance(hessian: Array, d_pwrss: Array, sigma: float, nu: int, fre
     m = len(d_pwrss)
     slope = d_pwrss / (2.0 * nu * sigma)  # -d_ts / d_ss: how the minimising sigma follows theta
     follow = np.vstack([np.eye(m), slope])[:, free]
-    covariance = 2.0 * follow @ _positive_inverse(hessian[np.ix_(free, free)]) @ follow.T
+    covariance = 2.0 * follow @ positive_inverse(hessian[np.ix_(free, free)]) @ follow.T
     covariance[m, m] += sigma**2 / (2.0 * nu)
     return np.asarray(covariance)
 
 
-def _positive_inverse(hessian: Array) -> Array:
+def positive_inverse(hessian: Array) -> Array:
     """Inverse on the eigenvectors with positive eigenvalues of the Hessian scaled to a unit diagonal."""
     scale, values, vectors = _unit_diagonal(hessian)
     kept = values > FLAT_TOLERANCE
@@ -201,7 +201,7 @@ def parameter_covariance(hessian: Array, wanted: NDArray[np.bool_], free: NDArra
     others = free & ~wanted
     coupling = hessian[np.ix_(wanted, others)]
     precision = hessian[np.ix_(wanted, wanted)]
-    precision = precision - coupling @ _positive_inverse(hessian[np.ix_(others, others)]) @ coupling.T
+    precision = precision - coupling @ positive_inverse(hessian[np.ix_(others, others)]) @ coupling.T
     scale, values, vectors = _unit_diagonal(precision)
     half = scale[:, None] * vectors / np.sqrt(np.maximum(values, FLAT_TOLERANCE))
     return np.asarray(2.0 * half @ half.T)

@@ -23,3 +23,13 @@ inline pybind11::tuple by_factor(const pymixed::RandomEffects& layout, std::vect
     }
     return out;
 }
+
+/// The same with a last axis of `size` values for every random effect.
+inline pybind11::tuple by_factor(const pymixed::RandomEffects& layout, std::vector<std::vector<double>>&& values,
+                                 pymixed::Index size) {
+    pybind11::tuple out(values.size());
+    for (const auto& factor : layout.factors())
+        out[factor.user_position] =
+            take(std::move(values[factor.user_position]), {factor.n_levels, factor.n_cols, size});
+    return out;
+}

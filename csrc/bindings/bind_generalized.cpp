@@ -92,6 +92,17 @@ void bind_generalized(py::module_& module) {
                 return by_factor(self.problem().layout(), std::move(blocks), true);
             },
             py::arg("psi"), "Var(b | y) per factor: (n_levels, c, c).")
+        .def(
+            "cluster_gradients",
+            [](SharedGeneralizedDeviance& self, const Vector& psi, const Codes& clusters, Index n_clusters,
+               bool internal) {
+                const std::int32_t* codes = clusters.data();
+                return self.run_at(psi, internal, [=](GeneralizedDeviance& criterion) {
+                    return criterion.cluster_gradients(codes, n_clusters);
+                });
+            },
+            py::arg("psi"), py::arg("clusters"), py::arg("n_clusters"), py::arg("internal") = false,
+            "Gradients of the clusters' shares of the criterion: (n_clusters, n_parameters).")
         .def("start", [](SharedGeneralizedDeviance& self) {
             return self.run([](GeneralizedDeviance& criterion) {
                 const Vector psi = criterion.start();

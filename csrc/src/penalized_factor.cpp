@@ -276,6 +276,55 @@ void PenalizedFactor::leverages_into(double* h) const {
     }
 }
 
+std::vector<RowMatrix> PenalizedFactor::row_products() const {
+    std::vector<RowMatrix> out;
+    for (const SortedRows::FactorRows& f : rows_.factors)
+        out.push_back(RowMatrix::Zero(rows_.n, f.c));
+    const SortedRows::FactorRows& lead = rows_.factors[0];
+    const Index c1 = lead.c;
+    for (Index i = 0; i < rows_.n; ++i)
+        multiply_small(c1, V_.data() + lead.level[i] * c1 * c1, rows_.z(lead, i), out[0].data() + i * c1);
+    if (!schur_)
+        return out;
+    const Tail& tail = problem_.tail();
+    const double* Q = schur_->Q();
+    for (std::size_t k = 1; k < rows_.factors.size(); ++k) {
+        const SortedRows::FactorRows& f = rows_.factors[k];
+        for (Index i = 0; i < rows_.n; ++i) {
+            const double *z1 = rows_.z(lead, i), *z = rows_.z(f, i), *cell = cell_.data() + f.entry[i] * c1;
+            double *out1 = out[0].data() + i * c1, *own = out[k].data() + i * f.c;
+            for (Index b = 0; b < f.c; ++b) {
+                for (Index a = 0; a < c1; ++a, ++cell) {
+                    out1[a] += *cell * z[b];
+                    own[b] += *cell * z1[a];
+                }
+                const double* column = Q + tail.diagonal(f.first[i] + b) - b;
+                own[b] += column[b] * z[b];
+                for (Index a = b + 1; a < f.c; ++a) {
+                    own[a] += column[a] * z[b];
+                    own[b] += column[a] * z[a];
+                }
+            }
+        }
+    }
+    for (const SortedRows::PairRows& pair : rows_.pairs) {
+        for (Index i = 0; i < rows_.n; ++i) {
+            const bool left_above = rows_.factors[pair.a].first[i] < rows_.factors[pair.b].first[i];
+            const Index u = left_above ? pair.a : pair.b, v = left_above ? pair.b : pair.a;
+            const SortedRows::FactorRows &upper = rows_.factors[u], &lower = rows_.factors[v];
+            const double *z_u = rows_.z(upper, i), *z_l = rows_.z(lower, i);
+            for (Index b = 0; b < upper.c; ++b) {
+                const double* column = Q + tail.diagonal(upper.first[i] + b) - b + pair.below[i];
+                for (Index a = 0; a < lower.c; ++a) {
+                    out[u](i, b) += column[a] * z_l[a];
+                    out[v](i, a) += column[a] * z_u[b];
+                }
+            }
+        }
+    }
+    return out;
+}
+
 Matrix PenalizedFactor::diagonal_block(Index factor, Index level) const {
     const Index c = rows_.factors[factor].c;
     if (factor == 0)

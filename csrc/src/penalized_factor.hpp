@@ -33,6 +33,8 @@ class PenalizedFactor {
     void invert(const Templates& T, Templates& products);
     /// h_i = z_i'Q z_i for every row, after invert().
     void leverages_into(double* h) const;
+    /// Per factor its part of Q z_i for every row, n x c, after invert().
+    std::vector<RowMatrix> row_products() const;
     /// R_g = Ag2 Q A2g of every level of the leading factor after invert(); null where it is the only factor.
     const double* leading_R() const { return schur_ ? R_.data() : nullptr; }
     /// Block of Q of a level of a factor (internal position), after invert().

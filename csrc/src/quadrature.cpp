@@ -97,10 +97,12 @@ void Quadrature::differentiate(Pirls& pirls, const TemplateParameters& parameter
     const Index n = data.n, q = data.q, n_levels = posterior_.rows(), m = problem_.n_theta(), p = problem_.p(),
                 k_family = problem_.family().n_parameters(), n_channels = problem_.family().n_channels();
     // sums over the nodes: of the scores by rows, of the channels' slopes, and per level the adjoints of u~ and R_g
-    Vector score = Vector::Zero(n), r(n), Ztr(q), d2(n), d3(n), l(n), u_adjoint = Vector::Zero(q);
-    std::vector<Vector> slopes(n_channels, Vector::Zero(n)), channel_l(n_channels, Vector::Zero(n)),
-        unused(2 * n_channels, Vector::Zero(n));
-    Matrix root_adjoint = Matrix::Zero(c_, q), template_adjoint = Matrix::Zero(c_, c_), M(c_, c_), S(c_, c_);
+    score_.setZero(n);
+    slopes_.assign(n_channels, Vector::Zero(n));
+    template_adjoints_.setZero(c_, q);
+    Vector r(n), Ztr(q), d2(n), d3(n), l(n), u_adjoint = Vector::Zero(q);
+    std::vector<Vector> channel_l(n_channels, Vector::Zero(n)), unused(2 * n_channels, Vector::Zero(n));
+    Matrix root_adjoint = Matrix::Zero(c_, q), M(c_, c_), S(c_, c_);
     FamilyOutput out;
     out.order = n_channels > 0 ? 2 : 1;
     out.l = l.data();
@@ -116,10 +118,10 @@ void Quadrature::differentiate(Pirls& pirls, const TemplateParameters& parameter
             const Index first = data.level_start[g], size = data.level_start[g + 1] - first;
             r.segment(first, size) *= posterior_(g, k);
             for (Index a = 0; a < n_channels; ++a)
-                slopes[a].segment(first, size) += posterior_(g, k) * channel_l[a].segment(first, size);
+                slopes_[a].segment(first, size) += posterior_(g, k) * channel_l[a].segment(first, size);
         }
         pirls.apply_weights(r);
-        score += r;
+        score_ += r;
         Ztr.setZero();
         data.add_Ztr(r.data(), Ztr.data());
         for (Index g = 0; g < n_levels; ++g) {
@@ -128,7 +130,7 @@ void Quadrature::differentiate(Pirls& pirls, const TemplateParameters& parameter
                 double slope = 2.0 * posterior_(g, k) * u[i];
                 for (Index j = 0; j < c_; ++j) {
                     slope -= 2.0 * T(j, i) * Zr[j];
-                    template_adjoint(j, i) -= 2.0 * Zr[j] * u[i];
+                    template_adjoints_(j, g * c_ + i) -= 2.0 * Zr[j] * u[i];
                 }
                 u_adjoint[g * c_ + i] += slope;
                 for (Index j = 0; j < c_; ++j)
@@ -136,7 +138,7 @@ void Quadrature::differentiate(Pirls& pirls, const TemplateParameters& parameter
             }
         }
     }
-    for (Vector& slope : slopes)
+    for (Vector& slope : slopes_)
         pirls.apply_weights(slope);
 
     std::vector<double> V(A_.size());
@@ -152,7 +154,7 @@ void Quadrature::differentiate(Pirls& pirls, const TemplateParameters& parameter
                     S(j, i) = S(i, j);
             }
         S = (root * S * root.transpose()).eval();
-        template_adjoint.noalias() += 2.0 * A * T * S;
+        template_adjoints_.middleCols(g * c_, c_).noalias() += 2.0 * A * T * S;
         MatrixMap(V.data() + g * c_ * c_, c_, c_) = T * S * T.transpose();
     }
     const SortedRows::FactorRows& f = data.factors[0];
@@ -164,6 +166,7 @@ void Quadrature::differentiate(Pirls& pirls, const TemplateParameters& parameter
                 rows.h[i] += z[a] * z[b] * V_g[a * c_ + b];
     }
     rows.v = rows.h.cwiseProduct(rows.weights_d1);
+    Matrix template_adjoint = Matrix::Zero(c_, c_);
     Vector Zv = Vector::Zero(q), modes(q), b(q), s = Vector::Zero(q), t = Vector::Zero(q);
     data.add_Ztr(rows.v.data(), Zv.data());
     data.add_Ztr(pirls.score().data(), s.data());
@@ -179,18 +182,20 @@ void Quadrature::differentiate(Pirls& pirls, const TemplateParameters& parameter
     rows.e = rows.v - pirls.weights().cwiseProduct(rows.shift);
     data.add_Ztr(rows.e.data(), t.data());
     for (Index g = 0; g < n_levels; ++g) {
-        template_adjoint.noalias() += t.segment(g * c_, c_) * pirls.u.segment(g * c_, c_).transpose();
-        template_adjoint.noalias() += s.segment(g * c_, c_) * modes.segment(g * c_, c_).transpose();
+        auto adjoint = template_adjoints_.middleCols(g * c_, c_);
+        adjoint.noalias() += t.segment(g * c_, c_) * pirls.u.segment(g * c_, c_).transpose();
+        adjoint.noalias() += s.segment(g * c_, c_) * modes.segment(g * c_, c_).transpose();
+        template_adjoint += adjoint;
     }
     for (Index i = 0; i < m; ++i) {
         const auto& entry = problem_.layout().entries()[i];
         gradient[i] = parameters.basis_column(0, entry.row).dot(template_adjoint.col(entry.col));
     }
-    gradient.segment(m, p) = data.X.transpose() * (rows.e - 2.0 * score);
+    gradient.segment(m, p) = data.X.transpose() * (rows.e - 2.0 * score_);
     for (Index a = 0; a < n_channels; ++a) {
         const auto& channel = rows.channels[a];
         const Vector slope =
-            -2.0 * slopes[a] + rows.h.cwiseProduct(channel.weights) + rows.shift.cwiseProduct(channel.d1);
+            -2.0 * slopes_[a] + rows.h.cwiseProduct(channel.weights) + rows.shift.cwiseProduct(channel.d1);
         if (a < k_family)
             gradient[m + p + a] = slope.sum() - 2.0 * pirls.normalizer_gradient()[a];
         else

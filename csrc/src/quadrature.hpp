@@ -25,6 +25,11 @@ class Quadrature {
     /// observed weights.
     void differentiate(Pirls& pirls, const TemplateParameters& parameters, RowDerivatives& rows, Vector& gradient);
 
+    // What the last differentiate() summed: means over the nodes, and per level the derivative by its template.
+    const Vector& score() const { return score_; }                          ///< n: w l'
+    const Vector& slope(Index channel) const { return slopes_[channel]; }   ///< n: w dl/da
+    const Matrix& template_adjoints() const { return template_adjoints_; }  ///< c x q, blocks of c columns
+
  private:
     void place_nodes(Index k, const Pirls& pirls, const Matrix& T);
 
@@ -35,6 +40,9 @@ class Quadrature {
     RowMatrix posterior_;           // levels x K: log terms, then their shares
     std::vector<double> A_, root_;  // per level Z_g'WZ_g with the criterion's weights, and R_g
     Vector u_, b_, eta_;            // of one node
+    Vector score_;
+    std::vector<Vector> slopes_;
+    Matrix template_adjoints_;
 };
 
 }  // namespace pymixed

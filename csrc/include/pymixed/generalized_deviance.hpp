@@ -99,10 +99,16 @@ class GeneralizedDeviance {
     std::vector<std::vector<double>> modes() const;
     /// Var(b | y) per factor (the user's order), with the criterion's weights: n_levels blocks of c x c.
     std::vector<std::vector<double>> conditional_covariances();
+    /// Gradients of what clusters of rows add to the criterion, n_clusters x n_parameters, at the psi of the last
+    /// evaluate() and in its coordinates (beta not profiled). Template columns that are zero get none.
+    /// @param cluster  n: of every row, the host's order; the rows of one level of any factor share theirs
+    Matrix cluster_gradients(const std::int32_t* cluster, Index n_clusters);
 
  private:
     void differentiate(bool with_curvature);
     void differentiate_laplace(bool with_curvature);
+    std::vector<Matrix> laplace_template_adjoints();
+    void add_normalizers(const std::vector<std::int32_t>& of_row, Matrix& out) const;
     void change_units(bool with_curvature);
     bool load(const Vector& psi, Coordinates coordinates);
     void change_fixed_part(Vector& psi, bool to_user) const;

@@ -1,0 +1,312 @@
+"""The result of a generalized linear mixed model: its numbers by name, and what follows on demand."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._clusters import Clusters
+from ._common import Array, GLMMParams, check_choice
+from ._conditional import ConditionalResponse, Overdispersion, zero_probability
+from ._convergence import free_parameters
+from ._descriptions import DescribedSolution
+from ._effects import distribution_variance, marginal_mean
+from ._engine import GeneralizedCriterion
+from ._family import Family
+from ._intervals import EstimatedModel, generalized_model
+from ._prediction import linear_predictor
+from ._resampling import ModelPoint, Pools
+from ._robust import sandwich
+from ._solution import parameter_vector
+from ._tables import Summary, summarize_generalized
+from ._tests import CoefficientTests, FixedDfTests
+from ._variance_parameters import variance_values
+from .errors import BoundaryWarning, InputError, SeparationWarning
+
+_QUANTILES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])  # of the residuals in a summary
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GLMMSolution(DescribedSolution[GLMMParams]):
+    """A fitted generalized linear mixed model.
+
+    Returned by `pymixed.glmer` and `pymixed.glmm`. Coefficients come in the order of `coefficient_names`,
+    random-effects terms and theta in the order of the formula; tables are pandas objects, arrays NumPy's. With n rows,
+    p coefficients, m variance parameters and k further ones (of the family and of the zero inflation), arrays have the
+    shapes given in brackets.
+
+    Examples
+    --------
+    >>> import pymixed as pm
+    >>> fit = pm.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", pm.datasets.load("cbpp"))
+    >>> fit.fixef().round(3).tolist()
+    [-1.399, -0.992, -1.129, -1.58]
+    >>> round(fit.log_likelihood, 3)
+    -92.026
+    """
+
+    _engine: GeneralizedCriterion
+    _family: Family
+
+    @property
+    def family_name(self) -> str:
+        """Name of the conditional distribution."""
+        return self.params.family_name
+
+    @property
+    def link_name(self) -> str:
+        """Name of the link, as R spells it."""
+        return self.params.link_name
+
+    @property
+    def z_values(self) -> Array:
+        """Fixed effects over their standard errors (p,), under the name of their test; `t_values` are the same."""
+        return self.params.t_values
+
+    @property
+    def dispersion(self) -> float:
+        """The family's parameter of spread in natural units; 1 where there is none.
+
+        The shape (size) of NB2, the dispersion of NB1, Gamma, inverse Gaussian, Gaussian and Tweedie, the squared scale
+        of t, the precision of beta.
+        """
+        return self.params.dispersion
+
+    @property
+    def family_parameters(self) -> Mapping[str, float]:
+        """The family's own parameters in natural units, those that were fixed among them."""
+        return self.params.family_parameters
+
+    @property
+    def zi_coefficients(self) -> Array:
+        """Fixed effects of the logit of the probability of a structural zero (r,); r is 0 without zero inflation."""
+        return self.params.zi_coefficients
+
+    @property
+    def zi_names(self) -> tuple[str, ...]:
+        """Columns of `zi_coefficients`."""
+        return self.params.zi_names
+
+    @property
+    def zi_se(self) -> Array:
+        """Standard errors of `zi_coefficients` (r,)."""
+        return np.sqrt(self.params.zi_vcov.diagonal())
+
+    def _coefficient_tests(self, ddf: str | None) -> CoefficientTests:
+        ddf = "asymptotic" if ddf is None else ddf
+        check_choice("ddf", ddf, ("asymptotic",))
+        return FixedDfTests(self.coefficients, self.params.vcov, np.inf)
+
+    def _model_point(self) -> ModelPoint:
+        return ModelPoint(self.theta, self.coefficients, self.params.extra)
+
+    def _parameter_values(self, coefficients: Array, theta: Array, extra: Array) -> Array:
+        own = len(self._family.distribution.estimated)
+        return np.hstack([coefficients, variance_values(self._design.terms, theta, None),
+                          self._family.distribution.natural_values(extra[:, :own]), extra[:, own:]])
+
+    def _residual_pools(self) -> Pools:
+        raise InputError("kind: expected 'parametric' or 'cluster' for a generalized linear mixed model, whose "
+                         "residuals are not alike, got 'residual'")
+
+    @cached_property
+    def _estimated(self) -> EstimatedModel:
+        point = self._parameters(self.theta, None, None)[0]
+        free = np.append(free_parameters(self._design.terms, self.theta),
+                         np.ones(point.size - self.theta.size, np.bool_))
+        return generalized_model(self._engine, self._design, self.params, point, free,
+                                 self._family.distribution.estimated)
+
+    _vcov_kinds: ClassVar = ("model", "CR0", "CR1")
+
+    def _robust_tests(self, kind: str, clusters: Clusters) -> CoefficientTests:
+        params, m = self.params, self.theta.size
+        if params.n_agq == 0:
+            raise InputError(f"vcov: expected 'model' after a fit with n_agq=0, whose coefficients are no minimum of "
+                             f"its criterion, got {kind!r}")
+        psi = self._parameters(self.theta, None, None)[0]
+        scores = self._engine.cluster_scores(psi, clusters.codes, clusters.count)
+        free = np.append(free_parameters(self._design.terms, self.theta), np.ones(len(psi) - m, bool))
+        vcov = sandwich(scores, slice(m, m + self.coefficients.size), free, kind)
+        return FixedDfTests(self.coefficients, vcov, np.inf)
+
+    def _residual_variance(self, null: Any) -> float:
+        design, params = self._design, self.params
+        if design.zero_inflation is not None:
+            raise InputError("shares of variance: expected a model without zero inflation")
+        if null is not None and not (isinstance(null, GLMMSolution) and null.n_obs == self.n_obs):
+            raise InputError(f"null: expected a generalized fit to the same rows, got {null!r}")
+        source = self if null is None else null
+        mean = marginal_mean(self._family, source._design, source.params, source.fitted_values)
+        return distribution_variance(self._family, params.family_parameters, mean)
+
+    def _conditional_covariances(self) -> tuple[Array, ...]:
+        return self._engine.conditional_covariances(self._parameters(self.theta, None, None)[0])
+
+    # ---- the criterion as a function ---------------------------------------------------------------------------------
+
+    def deviance_at(self, theta: ArrayLike, beta: ArrayLike | None = None, extra: ArrayLike | None = None) -> float:
+        """Minus twice the approximated log-likelihood at other parameters; those not given stay at the estimates.
+
+        Parameters
+        ----------
+        theta : (m,) array_like
+            In the order of `theta_names`.
+        beta : (p,) array_like, optional
+            In the order of `coefficient_names`. A fit with ``n_agq=0`` has none: its coefficients follow from theta.
+        extra : (k,) array_like, optional
+            In the order of `params.extra_names`: the family's parameters on their unconstrained scale, then
+            `zi_coefficients`.
+
+        Returns
+        -------
+        float
+            Infinity where no conditional modes can be found.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            If an argument has another length, is not finite, or not numeric.
+        """
+        return self._engine.deviance(self._parameters(theta, beta, extra)[0])
+
+    def gradient_at(self, theta: ArrayLike, beta: ArrayLike | None = None, extra: ArrayLike | None = None) -> Array:
+        """Exact gradient of `deviance_at` in the parameters given: (m,) of theta alone, (m + p,) with beta, ..."""
+        parameters, given = self._parameters(theta, beta, extra)
+        return np.asarray(self._engine.gradient(parameters)[given])
+
+    def hessian_at(self, theta: ArrayLike, beta: ArrayLike | None = None, extra: ArrayLike | None = None) -> Array:
+        """Hessian of `deviance_at` in the parameters given."""
+        parameters, given = self._parameters(theta, beta, extra)
+        return np.asarray(self._engine.hessian(parameters)[np.ix_(given, given)])
+
+    def _parameters(self, theta: ArrayLike, beta: ArrayLike | None, extra: ArrayLike | None) -> tuple[Array, Any]:
+        """All parameters of the criterion, and which of them were given."""
+        params = self.params
+        parts = [("theta", theta, params.theta, params.theta_names),
+                 ("beta", beta, params.coefficients, params.coefficient_names),
+                 ("extra", extra, params.extra, params.extra_names)]
+        if params.n_agq == 0:
+            if beta is not None:
+                raise InputError("beta: expected None after a fit with n_agq=0, whose coefficients follow from theta")
+            del parts[1]
+        values = [estimate if given is None else parameter_vector(argument, given, names)
+                  for argument, given, estimate, names in parts]
+        is_given = [np.full(estimate.size, given is not None) for _, given, estimate, _ in parts]
+        return np.concatenate(values), np.flatnonzero(np.concatenate(is_given))
+
+    # ---- rows --------------------------------------------------------------------------------------------------------
+
+    @property
+    def linear_predictor(self) -> Array:
+        """Offset + Xβ + Zb (n,)."""
+        return self.params.linear_predictor
+
+    @cached_property
+    def _conditional(self) -> ConditionalResponse:
+        design = self._design
+        return ConditionalResponse(self._family, self.family_parameters, design.y, design.weights,
+                                   self.linear_predictor, self._zero_probability(design.zero_inflation))
+
+    def _zero_probability(self, matrix: Array | None) -> Array | None:
+        return None if matrix is None else zero_probability(matrix @ self.zi_coefficients)
+
+    @property
+    def fitted_values(self) -> Array:
+        """Means of the response given the random effects (n,), of binomial counts those of the proportion."""
+        return self._conditional.mean
+
+    @property
+    def deviance(self) -> float:
+        """Sum of the squared deviance residuals, NaN where there are none: zero inflation, a custom family.
+
+        This is lme4's ``deviance``, not minus twice the log-likelihood.
+        """
+        try:
+            return self._conditional.deviance
+        except InputError:
+            return float("nan")
+
+    @cached_property
+    def overdispersion(self) -> Overdispersion:
+        """Squared Pearson residuals, over the dispersion where the family has one, against their expectation."""
+        return self._conditional.overdispersion(self.n_obs - self.params.n_parameters)
+
+    def resid(self, kind: str = "response", seed: int | None = None) -> Array:
+        """Residuals (n,), as R defines them.
+
+        Parameters
+        ----------
+        kind : str
+            ``"response"``: y - mu. ``"pearson"``: that times sqrt(weight / V(mu)). ``"deviance"``: the root of the
+            row's part of `deviance` with the sign of y - mu. ``"working"``: (y - mu) / (dmu / deta). ``"quantile"``:
+            the normal quantile of the distribution function at y, at a random place of its jump for a discrete
+            response; standard normal where the model is right.
+        seed : int, optional
+            Of the random places of ``"quantile"``.
+
+        Raises
+        ------
+        InputError
+            If the kind is unknown, or the model has no such residuals.
+
+        References
+        ----------
+        Dunn & Smyth (1996), Randomized quantile residuals, J. Comput. Graph. Stat. 5(3).
+        """
+        return self._conditional.residuals(kind, seed)
+
+    def predict(self, newdata: Any = None, re: str | Iterable[str] = "all", new_levels: str = "error",
+                type: str = "link", offset: ArrayLike | None = None) -> Array:  # noqa: A002  R's name
+        """Predicted linear predictors or means.
+
+        Parameters
+        ----------
+        newdata, re, new_levels, offset
+            As for `LMMSolution.predict`.
+        type : str
+            ``"link"``: the linear predictor; ``"response"``: the mean of the response, zero inflation included.
+
+        Returns
+        -------
+        (rows,) array
+
+        Raises
+        ------
+        InputError
+            If a choice is unknown, a column is missing, or a level is unseen with ``new_levels="error"``.
+        """
+        check_choice("type", type, ("link", "response"))
+        eta, rows = linear_predictor(self._design, self.params, newdata, re, new_levels, offset)
+        if type == "link":
+            return eta
+        pi = self._zero_probability(rows.zero_inflation)
+        mu = self._family.mean(eta)
+        return mu if pi is None else (1.0 - pi) * mu
+
+    # ---- in print ----------------------------------------------------------------------------------------------------
+
+    def summary(self) -> Summary:
+        """Lay the fit out as lme4 does: `print` it, or let a notebook show it.
+
+        Returns
+        -------
+        Summary
+            Criteria, quantiles of the scaled Pearson residuals, random effects, fixed effects with z tests, zero
+            inflation, the family's parameters, correlations, and notes on anything unusual.
+        """
+        try:
+            quantiles = np.quantile(self._conditional.scaled_residuals, _QUANTILES)
+        except InputError:  # a custom family without a variance
+            quantiles = None
+        findings = [str(warning) for warning in self.warnings
+                    if isinstance(warning, (BoundaryWarning, SeparationWarning))]
+        return summarize_generalized(self.params, self._design.formula, quantiles, self.singularity,
+                                     self._rows_dropped, findings)
+
+    def __repr__(self) -> str:
+        return self._described(f"{self.family_name} ({self.link_name}), {self.info['method']}")

@@ -1,0 +1,275 @@
+"""The result of a linear mixed model: its numbers by name, and what follows on demand."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._clusters import Clusters
+from ._common import Array, LMMParams, VarianceUncertainty, check_choice
+from ._conditional_aic import conditional_deviance, estimation_correction, hat_trace
+from ._convergence import free_parameters
+from ._descriptions import DescribedSolution
+from ._engine import LinearCriterion, VarianceDerivatives
+from ._intervals import EstimatedModel, linear_model
+from ._prediction import linear_predictor
+from ._resampling import ModelPoint, Pools, residual_pools
+from ._robust import linear_robust_tests
+from ._solution import parameter_vector
+from ._tables import Summary, summarize_linear
+from ._tests import CoefficientTests, FixedDfTests, SatterthwaiteTests
+from ._variance_parameters import variance_values
+from .errors import InputError
+from .inference import variance_uncertainty
+
+_QUANTILES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])  # of the residuals in a summary
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LMMSolution(DescribedSolution[LMMParams]):
+    """A fitted linear mixed model.
+
+    Returned by `pymixed.lmer` and `pymixed.lmm`. Coefficients come in the order of `coefficient_names`, random-effects
+    terms and theta in the order of the formula; tables are pandas objects, arrays NumPy's. With n rows, p coefficients
+    and m variance parameters, arrays have the shapes given in brackets.
+
+    Examples
+    --------
+    >>> import pymixed as pm
+    >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy"))
+    >>> fit.fixef().round(2).to_dict()
+    {'(Intercept)': 251.41, 'Days': 10.47}
+    >>> round(fit.residual_std, 2)
+    25.59
+    """
+
+    _engine: LinearCriterion
+
+    @property
+    def df_satterthwaite(self) -> Array:
+        """Denominator degrees of freedom of the t tests (p,)."""
+        return self.params.df_satterthwaite
+
+    @property
+    def residual_variance(self) -> float:
+        """sigma², the variance of a residual of weight one."""
+        return self.params.residual_variance
+
+    @property
+    def residual_std(self) -> float:
+        """sigma, in units of the response."""
+        return self.params.residual_std
+
+    @property
+    def reml(self) -> bool:
+        """Whether the fit is by REML."""
+        return self.params.reml
+
+    def _coefficient_tests(self, ddf: str | None) -> CoefficientTests:
+        ddf = "satterthwaite" if ddf is None else ddf
+        check_choice("ddf", ddf, ("satterthwaite", "kenward-roger", "residual", "asymptotic"))
+        if ddf == "satterthwaite":
+            return SatterthwaiteTests(self.coefficients, self.params.vcov, self._uncertainty)
+        constant = float(self.n_obs - self.coefficients.size) if ddf == "residual" else np.inf
+        return FixedDfTests(self.coefficients, self.params.vcov, constant)
+
+    @cached_property
+    def _uncertainty(self) -> VarianceUncertainty:
+        params = self.params
+        if params.uncertainty is not None:
+            return params.uncertainty
+        nu = self.n_obs - self.coefficients.size if self.reml else self.n_obs
+        return variance_uncertainty(self._variance_derivatives, self.residual_std, nu,
+                                    free_parameters(self._design.terms, self.theta), self.theta_names)
+
+    def _model_point(self) -> ModelPoint:
+        return ModelPoint(self.theta, self.coefficients, np.array([self.residual_std]))
+
+    def _parameter_values(self, coefficients: Array, theta: Array, extra: Array) -> Array:
+        return np.hstack([coefficients, variance_values(self._design.terms, theta, extra[:, 0])])
+
+    def _residual_pools(self) -> Pools:
+        return residual_pools(self._design, self.params, self.residuals, self.residual_std)
+
+    @cached_property
+    def _estimated(self) -> EstimatedModel:
+        return linear_model(self._engine, self._design, self.params, self._uncertainty)
+
+    @cached_property
+    def _likelihood_fit(self) -> LMMSolution:
+        fit: LMMSolution = self._engine.refit(self._design, reml=False) if self.reml else self
+        return fit
+
+    @property
+    def _likelihood_estimated(self) -> EstimatedModel:
+        return self._likelihood_fit._estimated
+
+    @cached_property
+    def _variance_derivatives(self) -> VarianceDerivatives:
+        return self._engine.variance_derivatives(self.theta)
+
+    _vcov_kinds: ClassVar = ("model", "CR0", "CR1", "CR2")
+
+    def _robust_tests(self, kind: str, clusters: Clusters) -> CoefficientTests:
+        return linear_robust_tests(self._design, self.params, self._engine, self.residuals, clusters, kind)
+
+    def _residual_variance(self, null: Any) -> float:
+        if null is not None:
+            raise InputError("null: expected None for a linear model, whose residual variance needs no mean")
+        return self.residual_variance
+
+    def _conditional_covariances(self) -> tuple[Array, ...]:
+        relative = self._engine.conditional_covariances(self.theta)
+        return tuple(self.residual_variance * block for block in relative)
+
+    def _varcorr_rows(self) -> Iterator[tuple[str, str | None, str | None, float, float]]:
+        yield from super()._varcorr_rows()
+        yield "Residual", None, None, self.residual_variance, self.residual_std
+
+    @property
+    def _row_weights(self) -> Array | None:
+        return self._design.weights
+
+    # ---- the criterion as a function ---------------------------------------------------------------------------------
+
+    def deviance_at(self, theta: ArrayLike) -> float:
+        """Minus twice the profiled log-likelihood, restricted if `reml`, at other parameters.
+
+        Parameters
+        ----------
+        theta : (m,) array_like
+            In the order of `theta_names`.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            If theta has another length, is not finite, or not numeric.
+        """
+        return self._engine.deviance(parameter_vector("theta", theta, self.theta_names))
+
+    def gradient_at(self, theta: ArrayLike) -> Array:
+        """Exact gradient of `deviance_at` (m,)."""
+        return self._engine.gradient(parameter_vector("theta", theta, self.theta_names))
+
+    def hessian_at(self, theta: ArrayLike) -> Array:
+        """Hessian of `deviance_at` (m, m)."""
+        return self._engine.hessian(parameter_vector("theta", theta, self.theta_names))
+
+    # ---- rows --------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def fitted_values(self) -> Array:
+        """Conditional means, offset + Xβ + Zb (n,)."""
+        return self.predict()
+
+    def resid(self, kind: str = "response") -> Array:
+        """Residuals (n,).
+
+        Parameters
+        ----------
+        kind : str
+            ``"response"``: y minus fitted value; ``"pearson"``: times the root of the prior weight.
+        """
+        check_choice("kind", kind, ("response", "pearson"))
+        weights = self._design.weights
+        return self.residuals if kind == "response" or weights is None else self.residuals * np.sqrt(weights)
+
+    def predict(self, newdata: Any = None, re: str | Iterable[str] = "all", new_levels: str = "error",
+                type: str = "link", offset: ArrayLike | None = None) -> Array:  # noqa: A002  R's name
+        """Predicted means.
+
+        Parameters
+        ----------
+        newdata : table, optional
+            Rows to predict for, any table that the fit accepts; the rows of the fit by default.
+        re : str or iterable of str
+            Random effects to add: ``"all"``, ``"none"``, or the names of grouping factors.
+        new_levels : str
+            What a level that the fit has not seen gives: ``"error"``; ``"population"``, the prediction with its random
+            effects at zero; ``"missing"``, NaN.
+        type : str
+            ``"link"`` or ``"response"``, the same for a linear model.
+        offset : array_like (rows,), optional
+            That of the new rows, where the fit was given its own as an array.
+
+        Returns
+        -------
+        (rows,) array
+
+        Raises
+        ------
+        InputError
+            If a choice is unknown, a column is missing, or a level is unseen with ``new_levels="error"``.
+        """
+        check_choice("type", type, ("link", "response"))
+        return linear_predictor(self._design, self.params, newdata, re, new_levels, offset)[0]
+
+    # ---- information criteria ----------------------------------------------------------------------------------------
+
+    def effective_parameters(self, corrected: bool = True) -> float:
+        """Effective number of parameters of the mean, random effects included: tr(dŷ/dy).
+
+        Parameters
+        ----------
+        corrected : bool
+            Whether y also acts through the estimates of theta (Greven & Kneib 2010); else theta is held, and the number
+            is the trace of the hat matrix (Vaida & Blanchard 2005).
+
+        Examples
+        --------
+        >>> import pymixed as pm
+        >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy"))
+        >>> round(fit.effective_parameters(), 2), round(fit.effective_parameters(corrected=False), 2)
+        (30.25, 29.02)
+        """
+        trace = hat_trace(self.params, self._variance_derivatives)
+        if not corrected:
+            return trace
+        return trace + estimation_correction(self._design, self.params, self._engine, self._variance_derivatives,
+                                             self.residuals)
+
+    def caic(self, corrected: bool = True) -> float:
+        """Conditional AIC, -2 log f(y | b) + 2 (effective parameters + 1).
+
+        For choosing between models whose random effects are themselves of interest: the density is that of y given the
+        estimated random effects, with the fit's sigma; the 1 counts sigma.
+
+        Parameters
+        ----------
+        corrected : bool
+            As for `effective_parameters`. The uncorrected one favours random effects of any size.
+
+        References
+        ----------
+        Vaida & Blanchard (2005), Biometrika 92(2). Greven & Kneib (2010), Biometrika 97(4).
+
+        Examples
+        --------
+        >>> import pymixed as pm
+        >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy"))
+        >>> round(fit.caic(), 1)
+        1711.5
+        """
+        deviance = conditional_deviance(self.params, self._design.weights, self.residuals)
+        return deviance + 2.0 * (self.effective_parameters(corrected) + 1.0)
+
+    # ---- in print ----------------------------------------------------------------------------------------------------
+
+    def summary(self) -> Summary:
+        """Lay the fit out as lme4 does: `print` it, or let a notebook show it.
+
+        Returns
+        -------
+        Summary
+            Criterion, quantiles of the scaled residuals, random effects, fixed effects with t tests, their
+            correlations, and notes on anything unusual.
+        """
+        quantiles = np.quantile(self.resid("pearson") / self.residual_std, _QUANTILES)
+        return summarize_linear(self.params, self._design.formula, quantiles, self.singularity, self._rows_dropped)
+
+    def __repr__(self) -> str:
+        return self._described("REML" if self.reml else "ML")
