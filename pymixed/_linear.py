@@ -10,7 +10,7 @@ import numpy as np
 from . import _core
 from ._common import Array, LMMParams, Result
 from ._convergence import certificate, free_parameters
-from ._engine import VarianceDerivatives
+from ._engine import ComputingCost, KenwardRogerSums, VarianceDerivatives
 from ._fitting import (
     CoreEngine,
     FitOptions,
@@ -80,6 +80,19 @@ class LinearEngine(CoreEngine[_core.Deviance]):
         """Derivatives of the criterion and of the covariance of the fixed effects over sigma squared."""
         gradient, hessian, C, dC, d_pwrss = self.core.variance_derivatives(theta)
         return VarianceDerivatives(gradient, hessian, C, np.asarray(dC).reshape(len(theta), *C.shape), d_pwrss)
+
+    def kenward_roger_cost(self) -> ComputingCost:
+        """What `kenward_roger_sums` takes."""
+        return ComputingCost(*self.core.kenward_roger_cost(), self._arguments[-1])
+
+    def kenward_roger_sums(self, theta: Array) -> KenwardRogerSums:
+        """Sums for the method of Kenward & Roger."""
+        sums = self.core.kenward_roger(theta)
+        if sums is None:
+            raise InputError("theta: expected values at which the criterion is finite")
+        sigma2, root, P, Q, T, to_internal = sums
+        k, p = len(T), len(root)
+        return KenwardRogerSums(sigma2, root, P.T.reshape(k, p, p), Q.reshape(k, p, k, p), T, to_internal)
 
 
 def fit_linear(design: MixedDesign, timer: Timer, options: LinearOptions) -> LMMSolution:

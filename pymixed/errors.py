@@ -13,6 +13,7 @@ __all__ = [
     "FormulaError",
     "InputError",
     "InputTypeError",
+    "LongComputationWarning",
     "MemoryLimitError",
     "MissingValuesWarning",
     "PymixedError",
@@ -114,6 +115,12 @@ class BoundaryWarning(PymixedWarning):
     """A parameter of the family or of the zero inflation runs off to where the family becomes a simpler one."""
 
     code = "boundary"
+
+
+class LongComputationWarning(PymixedWarning):
+    """A computation that takes long has begun; the message estimates memory and time."""
+
+    code = "long_computation"
 
 
 class MissingValuesWarning(PymixedWarning):

@@ -22,6 +22,7 @@
 
 namespace pymixed {
 
+class KenwardRogerSums;
 class PenalizedLeastSquares;
 class Scores;
 class TemplateParameters;
@@ -60,6 +61,7 @@ class Deviance {
 
     const Problem& problem() const { return problem_; }
     bool reml() const { return reml_; }
+    int n_threads() const { return n_threads_; }
     Index nu() const { return reml_ ? problem_.n() - problem_.p() : problem_.n(); }
 
     // Quantities of the last evaluate(), in the host's units.
@@ -76,11 +78,13 @@ class Deviance {
     Vector pwrss_derivatives() const;
 
  private:
+    friend class KenwardRogerSums;  // reads the factor, the scores and the templates
     void sum_levels();
     void assemble();
 
     const Problem& problem_;
     bool reml_;
+    int n_threads_;
     std::unique_ptr<PenalizedLeastSquares> pls_;
     std::unique_ptr<Scores> scores_;
     std::unique_ptr<TemplateParameters> parameters_;
