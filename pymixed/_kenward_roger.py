@@ -183,7 +183,7 @@ def kenward_roger(criterion: LinearCriterion, theta: Array, *, stacklevel: int =
     flat = P.reshape(k, p * p)
     information = T - 2.0 * np.einsum("iaja->ij", Q) + flat @ flat.T
     factor = _root_of_inverse(information, T.diagonal())      # over sigma⁴
-    directions = (factor.T @ flat).reshape(-1, p, p)
+    directions = (factor.T @ flat).reshape(factor.shape[1], p, p)
     adjustment = np.einsum("ij,iajb->ab", factor @ factor.T, Q) - (directions @ directions).sum(axis=0)
     root = np.sqrt(sums.sigma2) * sums.root
     vcov = root @ (np.eye(p) + adjustment + adjustment.T) @ root.T

@@ -1,6 +1,5 @@
 // What one connected component of the tail adds to the sums: the dense part of the work.
 
-#include <Eigen/LU>
 #include <algorithm>
 
 #include "kenward_roger_pairs.hpp"

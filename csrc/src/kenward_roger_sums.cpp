@@ -2,7 +2,7 @@
 
 #include "kenward_roger_sums.hpp"
 
-#include <Eigen/LU>
+#include <Eigen/SVD>
 #include <algorithm>
 #include <numeric>
 
@@ -17,7 +17,7 @@ KenwardRogerSums::KenwardRogerSums(Deviance& deviance, const TailComponents& com
       pairs_(pairs),
       pls_(*deviance.pls_),
       scores_(*deviance.scores_),
-      T2_(deviance.parameters_->T()),
+      templates_(deviance.parameters_->T()),
       p_(problem_.p()),
       n_leading_(count_leading(pairs)),
       n_threads_(deviance.n_threads()) {
@@ -68,7 +68,7 @@ KenwardRogerCost KenwardRogerSums::cost(const Problem& problem, const TailCompon
                         share +=
                             static_cast<double>(components.runs[i].n_levels) * (pair.x == pair.y ? 1.0 : 2.0) / q_c;
             operations += q_c * q_c * q_c * (2.0 + 3.0 * n_leading + share);
-            operations += q_c * q_c * p * (4.0 * n_leading + 2.0 * n_tail + n_tail * n_tail) + 500.0 * n_pairs;
+            operations += q_c * q_c * p * (4.0 * n_leading + 2.0 * n_tail + n_tail * n_tail) + 5000.0 * n_pairs;
         }
         operations += q * (n_pairs * p) * (n_pairs * p);
         const double q_c = static_cast<double>(components.largest());
@@ -84,11 +84,7 @@ bool KenwardRogerSums::compute(const std::function<bool()>& interrupted) {
         place_couplings();
     add_leading_levels();
     if (problem_.has_tail()) {
-        T2_transposed_ = T2_inverse_transposed_ = T2_;
-        for (std::size_t f = 1; f < T2_.size(); ++f) {
-            T2_transposed_[f] = T2_[f].transpose();
-            T2_inverse_transposed_[f] = T2_transposed_[f].inverse();
-        }
+        take_roots();
         place_tail_rows();
         for (Index k = 0; k < components_.n(); ++k)
             if (!add_component(k, interrupted))
@@ -97,6 +93,21 @@ bool KenwardRogerSums::compute(const std::function<bool()>& interrupted) {
     Q_.triangularView<Eigen::StrictlyUpper>() = Q_.transpose();
     T_.triangularView<Eigen::StrictlyUpper>() = T_.transpose();
     return true;
+}
+
+/// T2 with orthogonal columns: T2^-T of a nearly singular template then cancels nothing, rows of S^-1 T2' being as
+/// small as the columns that they are divided by.
+void KenwardRogerSums::take_roots() {
+    constexpr double least = 1e-11;  // in place of zero; the columns' units are those of the data
+    T2_ = templates_;
+    T2_transposed_ = T2_inverse_transposed_ = T2_;
+    for (std::size_t f = 1; f < T2_.size(); ++f) {
+        const Eigen::JacobiSVD<Matrix> svd(templates_[f], Eigen::ComputeFullU);
+        const Vector values = svd.singularValues().cwiseMax(least);
+        T2_[f] = svd.matrixU() * values.asDiagonal();
+        T2_transposed_[f] = T2_[f].transpose();
+        T2_inverse_transposed_[f] = svd.matrixU() * values.cwiseInverse().asDiagonal();
+    }
 }
 
 void KenwardRogerSums::multiply_add(Index m, Index n, Index k, double sign, Operand A, Operand B, double* C, Index ldc,

@@ -34,7 +34,7 @@ class KenwardRogerSums {
     /// False where it was interrupted.
     bool compute(const std::function<bool()>& interrupted);
 
-    const Templates& templates() const { return T2_; }
+    const Templates& templates() const { return templates_; }
     const Matrix& RX_inverse() const { return pls_.RX_inverse(); }
     const Matrix& P() const { return P_; }          ///< p x p per pair, side by side
     const Matrix& Q() const { return Q_; }          ///< block (u, v) is Q_uv
@@ -42,6 +42,7 @@ class KenwardRogerSums {
     const Vector& trace() const { return trace_; }  ///< t_u
 
  private:
+    void take_roots();
     void add_patterns();
     void add_leading_levels();
     void place_couplings();
@@ -63,9 +64,9 @@ class KenwardRogerSums {
     const std::vector<ColumnPair>& pairs_;
     PenalizedLeastSquares& pls_;
     Scores& scores_;
-    const Templates& T2_;
-    Templates T2_transposed_, T2_inverse_transposed_;
-    Index p_, n_leading_;  // pairs of the leading factor
+    const Templates& templates_;
+    Templates T2_, T2_transposed_, T2_inverse_transposed_;  // any with the same T2 T2'
+    Index p_, n_leading_;                                   // pairs of the leading factor
     int n_threads_;
     Matrix P_, Q_, T_;
     Vector trace_;
