@@ -64,6 +64,7 @@ class ConstrainedFit(NamedTuple):
     coefficients: Array
     n_evaluations: int
 
+
 @dataclass(frozen=True, eq=False)
 class ClusterScores:
     """Derivatives of the criterion of a generalized model by clusters of rows, in coordinates of the core.
@@ -81,6 +82,56 @@ class ClusterScores:
     gradients: Array
     hessian: Array
     coefficient_map: Array
+
+
+@dataclass(frozen=True)
+class ComputingCost:
+    """What a computation takes.
+
+    Attributes
+    ----------
+    n_bytes : float
+        Memory beside that of the criterion.
+    operations : float
+        On floating-point numbers.
+    n_threads : int
+        That share them.
+    """
+
+    n_bytes: float
+    operations: float
+    n_threads: int
+
+
+@dataclass(frozen=True, eq=False)
+class KenwardRogerSums:
+    """What Kenward & Roger's method needs of the data, over sigma².
+
+    The k covariance parameters, in which V is linear, are those of the core's centred and scaled columns: per term the
+    entries of its covariance matrix in the order of theta, then the residual variance; G_i are the derivatives of V.
+
+    Attributes
+    ----------
+    sigma2 : float
+        r² / (n - p).
+    root : (p, p) array
+        (X'V⁻¹X)⁻¹ is root @ root.T; P and Q are in coordinates in which it is the identity.
+    P : (k, p, p) array
+        -X'V⁻¹G_iV⁻¹X.
+    Q : (k, p, k, p) array
+        X'V⁻¹G_iV⁻¹G_jV⁻¹X is Q[i, :, j].
+    T : (k, k) array
+        tr(V⁻¹G_iV⁻¹G_j).
+    to_internal : (k, k) array
+        These parameters from those of the columns as they were given.
+    """
+
+    sigma2: float
+    root: Array
+    P: Array
+    Q: Array
+    T: Array
+    to_internal: Array
 
 
 class Criterion(Protocol):
@@ -133,6 +184,12 @@ class LinearCriterion(Criterion, Protocol):
 
     def modes_of(self, parameters: Array, columns: Array) -> tuple[Array, ...]:
         """Modes of any columns (n, k), ΛM⁻¹Λ'Z'W times them, per grouping factor (levels, c, k)."""
+
+    def kenward_roger_cost(self) -> ComputingCost:
+        """What `kenward_roger_sums` takes, known beforehand."""
+
+    def kenward_roger_sums(self, parameters: Array) -> KenwardRogerSums:
+        """Sums for the method of Kenward & Roger."""
 
 
 class GeneralizedCriterion(Criterion, Protocol):

@@ -39,7 +39,8 @@ class TestedSolution(MixedSolution[P]):
         Parameters
         ----------
         kind : str
-            ``"model"``: that which `se` is from. Cluster-robust: ``"CR0"``, the sandwich; ``"CR1"``, that times
+            ``"model"``: that which `se` is from. ``"kenward-roger"``: adjusted for small samples (linear models by
+            REML). Cluster-robust: ``"CR0"``, the sandwich; ``"CR1"``, that times
             J / (J - 1) for J clusters; ``"CR2"`` (linear models), adjusted to be unbiased where the model holds.
         cluster : str or array_like (n,), optional
             Clusters of rows that are independent of one another: the name of a grouping factor, or labels of the rows
@@ -79,10 +80,11 @@ class TestedSolution(MixedSolution[P]):
     def _tests(self, ddf: str | None, vcov: str, cluster: Any, argument: str) -> CoefficientTests:
         """Tests with the covariance of a kind, which `argument` gave."""
         check_choice(argument, vcov, self._vcov_kinds)
-        if vcov == "model":
+        if not vcov.startswith("CR"):
             if cluster is not None:
-                raise InputError(f"cluster: expected None with {argument}='model'")
-            return self._coefficient_tests(ddf)
+                raise InputError(f"cluster: expected None with {argument}={vcov!r}, got {cluster!r}")
+            if vcov == "model" or ddf in (None, vcov):
+                return self._coefficient_tests(ddf if vcov == "model" else vcov)
         if ddf is not None:
             raise InputError(f"ddf: expected None with {argument}={vcov!r}, which has its own, got {ddf!r}")
         return self._robust_tests(vcov, read_clusters(self._design, cluster))

@@ -10,7 +10,7 @@ import numpy as np
 from . import _core
 from ._common import Array, LMMParams, Result
 from ._convergence import certificate, free_parameters
-from ._engine import ConstrainedFit, VarianceDerivatives
+from ._engine import ComputingCost, ConstrainedFit, KenwardRogerSums, VarianceDerivatives
 from ._fitting import (
     CONSTRAINED_EVALUATIONS,
     CONSTRAINED_GAIN,
@@ -117,6 +117,19 @@ class LinearEngine(CoreEngine[_core.Deviance]):
         products = _core.CrossProducts(design.y, column[:, None], *structure(design), design.weights, design.offset)
         problem = make_problem(lambda limit: _core.Problem(products, options.method, limit), design)
         return _core.Deviance(problem, False, options.n_threads or 1).fixed_modes(theta)
+
+    def kenward_roger_cost(self) -> ComputingCost:
+        """What `kenward_roger_sums` takes."""
+        return ComputingCost(*self.core.kenward_roger_cost(), self._arguments[1].n_threads or 1)
+
+    def kenward_roger_sums(self, theta: Array) -> KenwardRogerSums:
+        """Sums for the method of Kenward & Roger."""
+        sums = self.core.kenward_roger(theta)
+        if sums is None:
+            raise InputError("theta: expected values at which the criterion is finite")
+        sigma2, root, P, Q, T, to_internal = sums
+        k, p = len(T), len(root)
+        return KenwardRogerSums(sigma2, root, P.T.reshape(k, p, p), Q.reshape(k, p, k, p), T, to_internal)
 
 
 def fit_linear(design: MixedDesign, timer: Timer, options: LinearOptions) -> LMMSolution:

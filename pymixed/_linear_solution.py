@@ -16,12 +16,13 @@ from ._convergence import free_parameters
 from ._descriptions import DescribedSolution
 from ._engine import LinearCriterion, VarianceDerivatives
 from ._intervals import EstimatedModel, linear_model
+from ._kenward_roger import KenwardRoger, kenward_roger
 from ._prediction import linear_predictor
 from ._resampling import ModelPoint, Pools, residual_pools
 from ._robust import linear_robust_tests
 from ._solution import parameter_vector
 from ._tables import Summary, summarize_linear
-from ._tests import CoefficientTests, FixedDfTests, SatterthwaiteTests
+from ._tests import CoefficientTests, FixedDfTests, KenwardRogerTests, SatterthwaiteTests
 from ._variance_parameters import variance_values
 from .errors import InputError
 from .inference import variance_uncertainty
@@ -74,8 +75,16 @@ class LMMSolution(DescribedSolution[LMMParams]):
         check_choice("ddf", ddf, ("satterthwaite", "kenward-roger", "residual", "asymptotic"))
         if ddf == "satterthwaite":
             return SatterthwaiteTests(self.coefficients, self.params.vcov, self._uncertainty)
+        if ddf == "kenward-roger":
+            return KenwardRogerTests(self.coefficients, self._kenward_roger.vcov, self._kenward_roger)
         constant = float(self.n_obs - self.coefficients.size) if ddf == "residual" else np.inf
         return FixedDfTests(self.coefficients, self.params.vcov, constant)
+
+    @cached_property
+    def _kenward_roger(self) -> KenwardRoger:
+        if not self.reml:
+            raise InputError("ddf: expected a fit by REML for 'kenward-roger', got one by maximum likelihood")
+        return kenward_roger(self._engine, self.theta, stacklevel=5)
 
     @cached_property
     def _uncertainty(self) -> VarianceUncertainty:
@@ -112,7 +121,7 @@ class LMMSolution(DescribedSolution[LMMParams]):
     def _variance_derivatives(self) -> VarianceDerivatives:
         return self._engine.variance_derivatives(self.theta)
 
-    _vcov_kinds: ClassVar = ("model", "CR0", "CR1", "CR2")
+    _vcov_kinds: ClassVar = ("model", "kenward-roger", "CR0", "CR1", "CR2")
 
     def _robust_tests(self, kind: str, clusters: Clusters) -> CoefficientTests:
         return linear_robust_tests(self._design, self.params, self._engine, self.residuals, clusters, kind)

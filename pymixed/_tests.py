@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._common import Array, VarianceUncertainty, normal_p_values
+from ._kenward_roger import KenwardRoger
 from .errors import InputError
 from .inference import satterthwaite
 
@@ -124,6 +125,24 @@ class SatterthwaiteTests(CoefficientTests):
 
     def df(self, contrasts: Array) -> Array:
         return satterthwaite(contrasts, self.vcov, self.uncertainty)
+
+
+@dataclass(frozen=True, eq=False)
+class KenwardRogerTests(CoefficientTests):
+    """t and F tests with Kenward & Roger's degrees of freedom, `vcov` being their adjusted covariance.
+
+    Attributes
+    ----------
+    adjustment : KenwardRoger
+    """
+
+    adjustment: KenwardRoger
+
+    def df(self, contrasts: Array) -> Array:
+        return self.adjustment.df(contrasts)
+
+    def joint(self, contrasts: Array, rhs: Array | float = 0.0) -> JointTest:
+        return JointTest(*self.adjustment.f_test(contrasts, contrasts @ self.coefficients - rhs))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ __all__ = [
     "InputError",
     "InputTypeError",
     "InterruptedWarning",
+    "LongComputationWarning",
     "MemoryLimitError",
     "MissingValuesWarning",
     "ProfileWarning",
@@ -122,6 +123,12 @@ class ProfileWarning(PymixedWarning):
     """A profile likelihood could not be followed, or shows that the fit is not at the minimum."""
 
     code = "profile"
+
+
+class LongComputationWarning(PymixedWarning):
+    """A computation that takes long has begun; the message estimates memory and time."""
+
+    code = "long_computation"
 
 
 class MissingValuesWarning(PymixedWarning):

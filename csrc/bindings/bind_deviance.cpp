@@ -1,4 +1,6 @@
 #include "profile_binding.hpp"
+#include "pymixed/kenward_roger.hpp"
+#include "shared_criterion.hpp"
 
 namespace py = pybind11;
 using namespace pymixed;
@@ -82,5 +84,33 @@ void bind_deviance(py::module_& module) {
                 return by_factor(self.problem().layout(), std::move(values), self.problem().p());
             },
             py::arg("theta"), "T M^-1 T'Z'WX per factor: (n_levels, c, p).")
+        .def(
+            "kenward_roger_cost",
+            [](SharedDeviance& self) {
+                const KenwardRogerCost cost = kenward_roger_cost(self.problem());
+                return std::make_tuple(cost.bytes, cost.operations);
+            },
+            "Bytes and floating-point operations of kenward_roger().")
+        .def(
+            "kenward_roger",
+            [](SharedDeviance& self, const Vector& theta) {
+                bool interrupted = false;
+                auto found = self.run_at(theta, false, [&](Deviance& deviance) -> std::optional<KenwardRoger> {
+                    if (!std::isfinite(deviance.value()))
+                        return std::nullopt;
+                    deviance.differentiate();
+                    auto sums = kenward_roger(deviance, signalled);
+                    interrupted = !sums;
+                    return sums;
+                });
+                if (interrupted)
+                    throw py::error_already_set();
+                return found ? py::object(py::make_tuple(found->sigma2, found->root, found->P, found->Q, found->T,
+                                                         found->to_internal))
+                             : py::object(py::none());
+            },
+            py::arg("theta"),
+            "sigma2, root of (X'V^-1X)^-1, P, Q, T and the map to the internal parameters; None where the criterion is "
+            "infinite.")
         .def("start", [](SharedDeviance& self) { return minque_start(self.problem()); });
 }

@@ -13,6 +13,7 @@ namespace pymixed {
 Deviance::Deviance(const Problem& problem, bool reml, int n_threads)
     : problem_(problem),
       reml_(reml),
+      n_threads_(n_threads),
       pls_(std::make_unique<PenalizedLeastSquares>(problem, n_threads)),
       scores_(std::make_unique<Scores>(problem)),
       parameters_(std::make_unique<TemplateParameters>(problem.layout(), problem.products().random_basis())),

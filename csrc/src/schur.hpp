@@ -33,6 +33,8 @@ class SchurComplement {
     /// B <- L^-1 B, L^-T B.
     void half_solve(Eigen::Ref<Matrix> B) const;
     void back_solve(Eigen::Ref<Matrix> B) const;
+    /// S0 on the pattern, to be read at Tail::diagonal() and below; invert() leaves it alone.
+    const double* S0() const { return S0_.data(); }
     /// C <- S0 B.
     void multiply_S0(const Eigen::Ref<const Matrix>& B, Eigen::Ref<Matrix> C) const;
 

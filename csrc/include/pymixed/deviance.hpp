@@ -29,6 +29,7 @@ struct Restriction {
     double value = 0.0;
 };
 
+class KenwardRogerSums;
 class PenalizedLeastSquares;
 class Scores;
 class TemplateParameters;
@@ -81,6 +82,7 @@ class Deviance {
 
     const Problem& problem() const { return problem_; }
     bool reml() const { return reml_; }
+    int n_threads() const { return n_threads_; }
     Index nu() const { return reml_ ? problem_.n() - problem_.p() : problem_.n(); }
 
     // Quantities of the last evaluate(), in the host's units.
@@ -100,12 +102,14 @@ class Deviance {
     Vector pwrss_derivatives() const;
 
  private:
+    friend class KenwardRogerSums;  // reads the factor, the scores and the templates
     void sum_levels();
     void assemble();
     double precision() const;
 
     const Problem& problem_;
     bool reml_;
+    int n_threads_;
     std::unique_ptr<PenalizedLeastSquares> pls_;
     std::unique_ptr<Scores> scores_;
     std::unique_ptr<TemplateParameters> parameters_;
