@@ -181,7 +181,7 @@ class BoundedSolution(TestedSolution[P]):
         >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy"))
         >>> boot = fit.bootstrap(500, seed=1)
         >>> boot.conf_int().loc["Days"].round(1).tolist()
-        [7.4, 13.4]
+        [7.5, 13.4]
         """
         plan = self._plan(kind, seed, cluster, n_threads)
         check_number("n", n, Integral)

@@ -198,10 +198,3 @@ def test_conditional_aic_is_of_the_rows_with_their_weights(sleepstudy: Any) -> N
     log_density = norm.logpdf(sleepstudy["Reaction"], fit.fitted_values, fit.residual_std / np.sqrt(weights)).sum()
     for corrected in (True, False):
         assert fit.caic(corrected) == pytest.approx(-2 * log_density + 2 * (fit.effective_parameters(corrected) + 1))
-
-
-def test_generalized_models_have_no_conditional_aic() -> None:
-    fit = pm.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", pm.datasets.load("cbpp"))
-    for method in (fit.caic, fit.effective_parameters):
-        with pytest.raises(InputError, match="expected a linear model"):
-            method()
