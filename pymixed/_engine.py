@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from ._common import Array
+from ._common import Array, Result
+from .design import MixedDesign
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,13 @@ class Criterion(Protocol):
         """Var(b | y) per grouping factor, (levels, c, c), columns of its terms side by side.
 
         Over sigma² for a linear model.
+        """
+
+    def refit(self, design: MixedDesign, reml: bool | None = None) -> Result[Any]:
+        """Estimates of another design of the same kind, found with the same options.
+
+        `reml` chooses the criterion of a linear model, that of the fit by default. Only failures to converge are
+        warned of.
         """
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._common import Array, MixedParams, check_choice
+from ._common import Array, MixedParams, Result, check_choice
 from ._memory import available_memory
 from .design import MixedDesign
 from .errors import (
@@ -256,3 +257,10 @@ def common_findings(design: MixedDesign, params: MixedParams, singular: Sequence
     if singular:
         found.append(SingularFitWarning("singular fit: " + "; ".join(map(str, singular))))
     return found
+
+
+def warn_of_convergence(result: Result[Any]) -> None:
+    """Warn, on behalf of whoever asks for a refit, only if it did not converge."""
+    for warning in result.warnings:
+        if isinstance(warning, ConvergenceWarning):
+            warnings.warn(warning, stacklevel=5)

@@ -27,6 +27,7 @@ from ._fitting import (
     shared_estimates,
     shared_facts,
     structure,
+    warn_of_convergence,
 )
 from .design import MixedDesign
 from .errors import InputError
@@ -96,6 +97,13 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
             Callable[..., GeneralizedEngine], tuple[MixedDesign, Family, GeneralizedOptions]]:
         return GeneralizedEngine.started, self._arguments
 
+    def refit(self, design: MixedDesign, reml: bool | None = None) -> Result[GLMMParams]:
+        """Estimates of another design with the same family and options; `reml` has no meaning here."""
+        _, family, options = self._arguments
+        result, _ = estimate_generalized(design, family, Timer(), options)
+        warn_of_convergence(result)
+        return result
+
     def internal_derivatives(self, x: Array) -> tuple[Array, Array]:
         """Gradient and Hessian in the core's coordinates, whose columns are centred and scaled.
 
@@ -137,6 +145,15 @@ def _no_estimates(design: MixedDesign, family: Family, reason: str) -> InputErro
 
 def fit_generalized(design: MixedDesign, family: Family, timer: Timer, options: GeneralizedOptions) -> GLMMSolution:
     """Fit a generalized linear mixed model; warns on behalf of its caller's caller."""
+    result, engine = estimate_generalized(design, family, timer, options)
+    for warning in result.warnings:
+        warnings.warn(warning, stacklevel=3)
+    return GLMMSolution(result, design, engine, family)
+
+
+def estimate_generalized(design: MixedDesign, family: Family, timer: Timer,
+                         options: GeneralizedOptions) -> tuple[Result[GLMMParams], GeneralizedEngine]:
+    """Estimate a generalized linear mixed model; what there is to warn of is in the result."""
     options.check(design)
     with timer.section("problem"):
         engine = GeneralizedEngine(design, family, options)
@@ -185,10 +202,8 @@ def fit_generalized(design: MixedDesign, family: Family, timer: Timer, options: 
     singular = singular_directions(design.terms, theta, None)
     findings = (*common_findings(design, params, singular, status, exhausted),
                 *separation_findings(design, family, params), *boundary_findings(design, family, params))
-    for warning in findings:
-        warnings.warn(warning, stacklevel=3)
     method = {0: "PIRLS", 1: "Laplace"}.get(params.n_agq, f"adaptive quadrature with {params.n_agq} nodes")
     info = {"method": method, "family": family.name, "link": family.link_name, "curvature": options.curvature,
             "se": params.se_method, "n_differences": differences, "pirls_iter": pirls_iterations,
             **shared_facts(design, engine.problem, params, options.optimizer, status)}
-    return GLMMSolution(Result(params, info, timer.result(), "core", findings), design, engine, family)
+    return Result(params, info, timer.result(), "core", findings), engine

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from ._fitting import (
     shared_estimates,
     shared_facts,
     structure,
+    warn_of_convergence,
 )
 from .design import MixedDesign
 from .errors import InputError, InputTypeError
@@ -60,21 +61,25 @@ class LinearEngine(CoreEngine[_core.Deviance]):
     Parameters
     ----------
     design : MixedDesign
-    reml : bool
-    method : str
-        Path of the factorisation.
-    n_threads : int
-        Threads of the dense factorisation.
+    options : LinearOptions
     """
 
-    def __init__(self, design: MixedDesign, reml: bool, method: str, n_threads: int) -> None:
-        self._arguments = (design, reml, method, n_threads)
+    def __init__(self, design: MixedDesign, options: LinearOptions) -> None:
+        self._arguments = (design, options)
         products = _core.CrossProducts(design.y, design.X, *structure(design), design.weights, design.offset)
-        self.problem = make_problem(lambda limit: _core.Problem(products, method, limit), design)
-        self.core = _core.Deviance(self.problem, reml, n_threads)
+        self.problem = make_problem(lambda limit: _core.Problem(products, options.method, limit), design)
+        self.core = _core.Deviance(self.problem, options.reml, options.n_threads or 1)
 
-    def __reduce__(self) -> tuple[Callable[..., LinearEngine], tuple[MixedDesign, bool, str, int]]:
+    def __reduce__(self) -> tuple[Callable[..., LinearEngine], tuple[MixedDesign, LinearOptions]]:
         return LinearEngine, self._arguments
+
+    def refit(self, design: MixedDesign, reml: bool | None = None) -> Result[LMMParams]:
+        """Estimates of another design with the same options."""
+        options = self._arguments[1]
+        options = options if reml is None else replace(options, reml=reml)
+        result, _ = estimate_linear(design, Timer(), options)
+        warn_of_convergence(result)
+        return result
 
     def variance_derivatives(self, theta: Array) -> VarianceDerivatives:
         """Derivatives of the criterion and of the covariance of the fixed effects over sigma squared."""
@@ -84,9 +89,18 @@ class LinearEngine(CoreEngine[_core.Deviance]):
 
 def fit_linear(design: MixedDesign, timer: Timer, options: LinearOptions) -> LMMSolution:
     """Fit a linear mixed model; warns on behalf of its caller's caller."""
+    result, engine = estimate_linear(design, timer, options)
+    for warning in result.warnings:
+        warnings.warn(warning, stacklevel=3)
+    return LMMSolution(result, design, engine)
+
+
+def estimate_linear(design: MixedDesign, timer: Timer,
+                    options: LinearOptions) -> tuple[Result[LMMParams], LinearEngine]:
+    """Estimate a linear mixed model; what there is to warn of is in the result."""
     reml, optimizer, compute_satterthwaite = options.reml, options.optimizer, options.compute_satterthwaite
     with timer.section("cross_products"):
-        engine = LinearEngine(design, reml, options.method, options.n_threads or 1)
+        engine = LinearEngine(design, options)
     with timer.section("optimization"):
         if optimizer == "newton":
             found, estimates = engine.core.fit(None, 1e-3 * options.tol, options.max_iter)
@@ -124,8 +138,6 @@ def fit_linear(design: MixedDesign, timer: Timer, options: LinearOptions) -> LMM
         objective=objective, reml=reml, convergence=convergence, n_iter=n_iter)
     singular = singular_directions(design.terms, theta, design.weights)
     findings = tuple(common_findings(design, params, singular, status, exhausted))
-    for warning in findings:
-        warnings.warn(warning, stacklevel=3)
     info = {"method": "REML" if reml else "ML",
             **shared_facts(design, engine.problem, params, optimizer, status)}
-    return LMMSolution(Result(params, info, timer.result(), "core", findings), design, engine)
+    return Result(params, info, timer.result(), "core", findings), engine

@@ -10,14 +10,17 @@ from typing import ClassVar
 __all__ = [
     "BoundaryWarning",
     "ConvergenceWarning",
+    "EstimabilityWarning",
     "FormulaError",
     "InputError",
     "InputTypeError",
     "MemoryLimitError",
     "MissingValuesWarning",
+    "NestingWarning",
     "PymixedError",
     "PymixedWarning",
     "RankDeficiencyWarning",
+    "RefitWarning",
     "SeparationWarning",
     "SingularFitWarning",
 ]
@@ -120,3 +123,21 @@ class MissingValuesWarning(PymixedWarning):
     """Rows were dropped because a value that the model uses is missing."""
 
     code = "missing_values"
+
+
+class EstimabilityWarning(PymixedWarning):
+    """The data say nothing of a hypothesis or a mean, which is left undefined."""
+
+    code = "estimability"
+
+
+class RefitWarning(PymixedWarning):
+    """Models were fitted again, by maximum likelihood, to be compared."""
+
+    code = "refit"
+
+
+class NestingWarning(PymixedWarning):
+    """Of two models compared, none contains the other: their likelihood ratio has no known distribution."""
+
+    code = "nesting"
