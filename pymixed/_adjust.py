@@ -35,7 +35,7 @@ def adjusted_p(t: Array, df: Array, adjust: str, n_means: int) -> Array:
         return p
     m = np.isfinite(p).sum(axis=-1, keepdims=True)
     if adjust == "bonferroni":
-        return np.minimum(1.0, m * p)
+        return np.asarray(np.minimum(1.0, m * p))
     if adjust == "sidak":
         return np.asarray(-np.expm1(m * np.log1p(-np.minimum(p, 1.0 - 1e-16))))
     order = np.argsort(p, axis=-1)  # NaN last
@@ -55,7 +55,7 @@ def critical_values(level: float, df: Array, adjust: str, n_means: int) -> Array
     """Half-widths (..., m), in standard errors, of the intervals of families of m estimates with a joint level."""
     check_choice("adjust", adjust, ADJUSTMENTS)
     if adjust == "tukey":
-        return tukey_quantiles(level, n_means, df) / np.sqrt(2.0)
+        return np.asarray(tukey_quantiles(level, n_means, df) / np.sqrt(2.0))
     m = np.maximum(np.isfinite(df).sum(axis=-1, keepdims=True) + np.isinf(df).sum(axis=-1, keepdims=True), 1)
     error = 1.0 - level
     if adjust == "sidak":
@@ -63,7 +63,7 @@ def critical_values(level: float, df: Array, adjust: str, n_means: int) -> Array
     elif adjust != "none":
         error = error / m
     quantiles = np.broadcast_to(0.5 * error, df.shape)
-    return -_quantiles(quantiles, df)
+    return np.asarray(-_quantiles(quantiles, df))
 
 
 def _quantiles(probability: Array, df: Array) -> Array:

@@ -22,7 +22,7 @@ def check_type(type_: object) -> int:
     """The type of an analysis of variance, refused unless it is 1, 2 or 3."""
     if isinstance(type_, bool) or type_ not in TYPES:
         raise InputError(f"type: expected 1, 2 or 3, got {type_!r}")
-    return int(type_)  # type: ignore[call-overload,no-any-return]  # one of the three
+    return int(type_)
 
 
 def anova_table(terms: FixedTerms, tests: CoefficientTests, type_: int, residual_variance: float) -> pd.DataFrame:
@@ -54,4 +54,4 @@ def test_table(tests: CoefficientTests, names: Sequence[str], hypotheses: Sequen
         mean_square = statistic * residual_variance
         columns = {"Sum Sq": num_df * mean_square, "Mean Sq": mean_square, "NumDF": num_df, "DenDF": den_df,
                    "F value": statistic, "Pr(>F)": p}
-    return pd.DataFrame(columns, index=pd.Index(names, dtype=object))
+    return pd.DataFrame(columns, index=list(names))

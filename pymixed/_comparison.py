@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,12 +75,12 @@ def anova(*models: MixedSolution[Any], refit: bool = True) -> pd.DataFrame:
             _check_restricted(models)
     order = sorted(range(len(models)), key=lambda i: params[i].n_parameters)
     designs = [models[i]._design for i in order]
-    nested = [contains(large, small) for small, large in zip(designs[:-1], designs[1:], strict=True)]
+    nested = [contains(large, small) for small, large in pairwise(designs)]
     labels = _labels([model._design for model in models])
-    for i, j, good in zip(order[:-1], order[1:], nested, strict=True):
+    for (i, j), good in zip(pairwise(order), nested, strict=True):
         if not good and params[i].n_parameters < params[j].n_parameters:
-            warnings.warn(NestingWarning(f"{labels[i]} is no special case of {labels[j]}: their likelihood ratio has no "
-                                         "known distribution and no p-value"), stacklevel=2)
+            warnings.warn(NestingWarning(f"{labels[i]} is no special case of {labels[j]}: their likelihood ratio has "
+                                         "no known distribution and no p-value"), stacklevel=2)
     return _table([params[i] for i in order], [labels[i] for i in order], np.array(nested, bool))
 
 
@@ -111,7 +112,7 @@ def _table(params: Sequence[MixedParams], labels: Sequence[str], nested: NDArray
     return pd.DataFrame({
         "npar": n_parameters, "AIC": [p.aic for p in params], "BIC": [p.bic for p in params],
         "logLik": -0.5 * objective, "deviance": objective, "Chisq": chisq, "Df": df, "Pr(>Chisq)": p_values},
-        index=pd.Index(labels, dtype=object))
+        index=list(labels))
 
 
 def _labels(designs: Sequence[MixedDesign]) -> list[str]:
@@ -153,9 +154,9 @@ def _different_data(first: MixedDesign, second: MixedDesign) -> str:
     if not np.array_equal(first.y, second.y):
         return f"different responses ({first.response_name} and {second.response_name})"
     for name, default in (("weights", 1.0), ("offset", 0.0)):
-        values = [np.full(first.n, default) if given is None else given
-                  for given in (getattr(first, name), getattr(second, name))]
-        if not np.array_equal(*values):
+        one, other = (np.full(first.n, default) if given is None else given
+                      for given in (getattr(first, name), getattr(second, name)))
+        if not np.array_equal(one, other):
             return f"different {name}"
     return ""
 
@@ -187,4 +188,4 @@ def _kept_matrix(model: MixedSolution[Any]) -> Array:
 
 
 def _log_determinant(X: Array) -> float:
-    return float(2.0 * np.log(np.abs(np.linalg.qr(X, mode="r").diagonal())).sum())
+    return float(2.0 * np.log(np.abs(np.diagonal(np.linalg.qr(X, mode="r")))).sum())

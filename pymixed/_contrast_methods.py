@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import combinations
 from math import gcd, lcm
 from typing import Any, NamedTuple
 
@@ -58,7 +59,7 @@ def contrast_family(method: Any, labels: Sequence[str], reference: Any, minus: s
         rows = orthogonal_polynomials(k)
         return ContrastFamily(list(POLYNOMIALS[:len(rows)]), rows, adjust)
     if method == "pairwise":
-        pairs = list(zip(*np.triu_indices(k, 1), strict=True))
+        pairs = list(combinations(range(k), 2))
     elif method == "consec":
         pairs = [(i + 1, i) for i in range(k - 1)]
     else:
@@ -109,7 +110,7 @@ def orthogonal_polynomials(k: int) -> Array:
     for degree in range(1, min(k, len(POLYNOMIALS) + 1)):
         column = [Fraction(i)**degree for i in range(k)]
         for other in basis:
-            slope = sum(a * b for a, b in zip(column, other, strict=True)) / sum(b * b for b in other)
+            slope = Fraction(sum(a * b for a, b in zip(column, other, strict=True)), sum(b * b for b in other))
             column = [a - slope * b for a, b in zip(column, other, strict=True)]
         scale = lcm(*(a.denominator for a in column))
         whole = [int(a * scale) for a in column]

@@ -1,7 +1,6 @@
 """Tables of what a model loses with one of its terms: fixed effects (drop1) and random effects (ranova)."""
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +28,7 @@ DECREMENT = 1e-10
 # ---- fixed effects ---------------------------------------------------------------------------------------------------
 
 def drop_fixed_terms(model: MixedSolution[Any], terms: FixedTerms) -> pd.DataFrame:
-    """lme4's `drop1` by likelihood ratios; warns, for its caller's caller, of a REML fit that is fitted again."""
+    """The table `drop1` of lme4, likelihood ratios; warns of a REML fit that is fitted again."""
     import pandas as pd
 
     params, linear = model.params, isinstance(model.params, LMMParams)
@@ -42,13 +41,13 @@ def drop_fixed_terms(model: MixedSolution[Any], terms: FixedTerms) -> pd.DataFra
     return pd.DataFrame({
         "npar": np.append(np.nan, df), "AIC": [params.aic, *(p.aic for p in smaller)],
         "LRT": np.append(np.nan, lrt), "Pr(Chi)": np.append(np.nan, chi_squared_p(lrt, df))},
-        index=pd.Index(["<none>", *(terms.names[k] for k in terms.droppable())], dtype=object))
+        index=["<none>", *(terms.names[k] for k in terms.droppable())])
 
 
 # ---- random effects --------------------------------------------------------------------------------------------------
 
 def drop_random_terms(model: MixedSolution[Any], reduce: bool) -> pd.DataFrame:
-    """lmerTest's `ranova`, with p-values that know of the boundary beside the naive ones."""
+    """The table `ranova` of lmerTest, with p-values that know of the boundary beside the naive ones."""
     import pandas as pd
 
     design, params = model._design, model.params
@@ -62,7 +61,7 @@ def drop_random_terms(model: MixedSolution[Any], reduce: bool) -> pd.DataFrame:
         "npar": n_parameters.astype(int), "logLik": -0.5 * objective, "AIC": objective + 2.0 * n_parameters,
         "LRT": np.append(np.nan, lrt), "Df": np.append(np.nan, df),
         "Pr(>Chisq)": np.append(np.nan, chi_squared_p(lrt, df)), "Pr(mixture)": np.append(np.nan, mixture)},
-        index=pd.Index(["<none>", *(way.name for way in ways)], dtype=object))
+        index=["<none>", *(way.name for way in ways)])
     table.attrs["notes"] = [
         f"{way.name}: several variances vanish together; the weights of the mixture depend on the data and are not "
         "computed" for way, p in zip(ways, mixture, strict=True) if np.isnan(p)]
@@ -136,9 +135,3 @@ def _mixture_p(design: MixedDesign, way: Reduction, lrt: float) -> float:
     covariances = n_after if term.structure == "us" else 0
     without = 0.0 if covariances == 0 else float(chi_squared_p(lrt, covariances))
     return 0.5 * (without + float(chi_squared_p(lrt, covariances + 1)))
-
-
-def check_test(test: object, choices: Sequence[str]) -> None:
-    """Refuse an unknown kind of test."""
-    if test not in choices:
-        raise InputError(f"test: expected one of {', '.join(map(repr, choices))}, got {test!r}")

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._adjust import SIMULTANEOUS, adjusted_p, critical_values
+from ._adjust import ADJUSTMENTS, SIMULTANEOUS, adjusted_p, critical_values
 from ._common import Array, MixedParams, check_choice
 from ._contrast_methods import contrast_family
 from ._contrasts import estimable_rows
@@ -23,6 +23,10 @@ from .errors import EstimabilityWarning, InputError, InputTypeError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+S = TypeVar("S", bound=np.generic)
+
+ZERO_SUM = 1e-10  # sum of the weights of a difference that is rounding
 
 RATIOS = {"log": "ratio", "logit": "odds ratio"}  # what a difference on the link's scale is when it is exponentiated
 
@@ -60,7 +64,7 @@ class Estimates:
     _n_family: int
     _scale: str                 # "link" or "response"
     _level: float
-    _constant: float            # added to each: the offset
+    _constant: Array            # added to each (rows,): the offset
     _averaged: tuple[str, ...]
 
     def __getitem__(self, column: str) -> pd.Series[Any]:
@@ -106,7 +110,7 @@ class Estimates:
         values[0] += self._constant
         return values[0], values[1], values[2]
 
-    def _families(self, values: Array) -> Array:
+    def _families(self, values: NDArray[S]) -> NDArray[S]:
         return values.reshape(-1, self._n_family)
 
     def joint(self) -> pd.DataFrame:
@@ -128,7 +132,7 @@ class Estimates:
             if not len(family):
                 found.append({**label, "num_df": 0})
                 continue
-            test = tests.joint(family, -self._constant)
+            test = tests.joint(family, -self._families(self._constant)[i][chosen])
             found.append({**label, "num_df": test.num_df, **(
                 {"chi2": test.num_df * test.statistic} if tests.asymptotic else
                 {"den_df": test.den_df, "F": test.statistic}), "p": test.p_value})
@@ -191,10 +195,8 @@ class MarginalMeans(Estimates):
         adjust : str
             ``"none"``, or ``"sidak"`` or ``"bonferroni"`` for limits that hold for all means of a family together.
         """
-        if adjust == "tukey":
-            raise InputError("adjust: 'tukey' is for differences of all pairs, expected 'sidak', 'bonferroni' or 'none' "
-                             "for means")
         check_choice("adjust", adjust, SIMULTANEOUS)
+        _check_tukey(adjust, False)
         return self._interval_table(level, adjust, self._n_family)
 
     def _estimate_columns(self) -> dict[str, Array]:
@@ -238,21 +240,18 @@ class MarginalMeans(Estimates):
         exponentiated = self._scale == "response" and self._model.link is not None and self._model.link.name in RATIOS
         family = contrast_family(method, self._mean_names(), reference, "/" if exponentiated else "-")
         adjust = family.adjust if adjust is None else adjust
-        adjusted_p(np.zeros(1), np.ones(1), adjust, 2)  # refuses an unknown one
-        if adjust == "tukey" and not family.pairwise:
-            raise InputError("adjust: 'tukey' is for differences of all pairs, expected another adjustment")
-        exponentiated = exponentiated and not np.abs(family.weights.sum(axis=1)).max() > 1e-10
+        check_choice("adjust", adjust, ADJUSTMENTS)
+        _check_tukey(adjust, family.pairwise)
+        exponentiated = exponentiated and bool(np.abs(family.weights.sum(axis=1)).max() < ZERO_SUM)
         n_by, m = len(self) // self._n_family, len(family.names)
         functions = np.einsum("mk,gkp->gmp", family.weights,
                               self._functions.reshape(n_by, self._n_family, -1)).reshape(n_by * m, -1)
         labels = {"contrast": np.tile(np.array(family.names, object), n_by),
                   **{name: np.repeat(self._labels[name][::self._n_family], m) for name in self._by}}
-        constant = 0.0 if not np.abs(family.weights.sum(axis=1)).max() > 1e-10 else np.nan
-        if np.isnan(constant) and self._constant:
-            raise InputError("method: expected weights that sum to zero in a model with an offset")
+        constant = (self._families(self._constant) @ family.weights.T).ravel()
         return MarginalContrasts(
-            self._model, labels, self._by, functions, m, "response" if exponentiated else "link", self._level, 0.0,
-            self._averaged, adjust, self._n_family)
+            self._model, labels, self._by, functions, m, "response" if exponentiated else "link", self._level, constant,
+            self._averaged, adjust, self._n_family, family.pairwise)
 
     def _mean_names(self) -> list[str]:
         """A label per mean of a family; numbers are preceded by their variable."""
@@ -278,6 +277,7 @@ class MarginalContrasts(Estimates):
 
     _adjust: str
     _n_means: int
+    _pairwise: bool
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -307,13 +307,8 @@ class MarginalContrasts(Estimates):
         if adjust is None:
             adjust = self._adjust if self._adjust in SIMULTANEOUS else "bonferroni"
         check_choice("adjust", adjust, SIMULTANEOUS)
-        if adjust == "tukey" and self._adjust != "tukey" and len(self) and not self._is_pairwise:
-            raise InputError("adjust: 'tukey' is for differences of all pairs, expected another adjustment")
+        _check_tukey(adjust, self._pairwise)
         return self._interval_table(level, adjust, self._n_means)
-
-    @property
-    def _is_pairwise(self) -> bool:
-        return self._n_family == self._n_means * (self._n_means - 1) // 2
 
     def _estimate_columns(self) -> dict[str, Array]:
         estimate, se, df = self._numbers
@@ -340,7 +335,8 @@ def marginal_means(model: Model, specs: str | Iterable[str], by: str | Iterable[
     margin = grid.margin(names, groups, weights)
     offset = 0.0 if model.design.offset is None else float(model.design.offset.mean())
     column = "emmean" if scale == "link" or model.link is None else "response"
-    return _made(model, margin, names, groups, scale, level, offset, column)
+    return _made(model, margin, names, groups, scale, level,
+                 np.full(len(margin.functions), offset), column)
 
 
 def marginal_trends(model: Model, specs: str | Iterable[str], var: str, by: str | Iterable[str] | None,
@@ -350,7 +346,8 @@ def marginal_trends(model: Model, specs: str | Iterable[str], var: str, by: str 
     grid.covariate(var)
     names, groups = _names(grid, specs, by)
     margin = grid.margin(names, groups, weights, slope_of=var)
-    return _made(model, margin, names, groups, "link", level, 0.0, f"{var}.trend")
+    return _made(model, margin, names, groups, "link", level, np.zeros(len(margin.functions)),
+                 f"{var}.trend")
 
 
 def _names(grid: ReferenceGrid, specs: str | Iterable[str],
@@ -362,7 +359,7 @@ def _names(grid: ReferenceGrid, specs: str | Iterable[str],
 
 
 def _made(model: Model, margin: Margin, specs: tuple[str, ...], by: tuple[str, ...], scale: str, level: float,
-          constant: float, column: str) -> MarginalMeans:
+          constant: Array, column: str) -> MarginalMeans:
     means = MarginalMeans(model, margin.labels, by, margin.functions, margin.n_first, scale, check_level(level),
                           constant, margin.averaged, column, specs)
     if not (estimable := means._rows[1]).all():
@@ -381,6 +378,11 @@ def check_level(level: float) -> float:
     if not 0.0 < level < 1.0:
         raise InputError(f"level: expected a number between 0 and 1, got {level}")
     return float(level)
+
+
+def _check_tukey(adjust: str, pairwise: bool) -> None:
+    if adjust == "tukey" and not pairwise:
+        raise InputError("adjust: 'tukey' is for the differences of all pairs, expected another adjustment")
 
 
 def _is_number(text: str) -> bool:

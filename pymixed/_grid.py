@@ -100,8 +100,8 @@ class ReferenceGrid:
         n_cells = prod(len(axis.values) for axis in self._axes)
         if n_cells * self._n_columns > LARGEST:
             sizes = ", ".join(f"{axis.name}: {len(axis.values)}" for axis in self._axes)
-            raise InputError(f"at: the reference grid has {n_cells} rows ({sizes}), too many; give fewer values of some "
-                             "variables")
+            raise InputError(f"at: the reference grid has {n_cells} rows ({sizes}), too many; give fewer values of "
+                             "some variables")
         by_name = {axis.name: axis for axis in self._axes}
         # the last axis is the fastest: by, then specs with the first fastest, and what is averaged over
         outer = [by_name[name] for name in (*by[::-1], *specs[::-1])]

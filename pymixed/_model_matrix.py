@@ -21,6 +21,7 @@ from formulaic.materializers import FormulaMaterializer
 from formulaic.materializers.types import FactorValues
 from formulaic.transforms import TRANSFORMS
 from formulaic.transforms.contrasts import Contrasts, ContrastsRegistry, CustomContrasts, TreatmentContrasts
+from numpy.typing import NDArray
 
 from ._categorical import Categorical
 from ._frames import Column, FloatArray, factor

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,8 @@ class FixedTerms:
         """Rows (r, p) of the hypothesis that a tested term adds nothing to all others."""
         i = self.tested[k]
         others = [j for j in range(len(self._all)) if j != i]
-        return self._after(others, i)[:, kept_columns(self._design, self._params)]
+        rows = self._after(others, i)
+        return _reduced(rows, rows[:, self._all[i].columns])[:, kept_columns(self._design, self._params)]
 
     def matrix_without(self, k: int) -> tuple[Array, tuple[str, ...]]:
         """X and names of its columns for the model without a tested term."""
@@ -95,22 +97,30 @@ class FixedTerms:
         return self._after(range(i), i)
 
     def _partial(self, i: int) -> Array:
-        return self._after([j for j in range(len(self._all)) if j != i and not self._contains(j, i)], i)
+        containing = [j for j in range(len(self._all)) if self._contains(j, i)]
+        rows = self._after([j for j in range(len(self._all)) if j != i and j not in containing], i)
+        return rows if containing else _reduced(rows, rows[:, self._all[i].columns])
 
     def _after(self, others: Iterable[int], i: int) -> Array:
-        """Rows of the hypothesis that a term adds nothing to others."""
-        before = _unit_columns(self._triangle @ np.hstack([np.empty((self._design.p, 0)),
-                                                           *(self._indicators[j] for j in others)]))
-        basis = _range(before)
-        own = _unit_columns(self._triangle @ self._indicators[i])
-        own -= basis @ (basis.T @ own)
-        own -= basis @ (basis.T @ own)  # once more: the first time leaves rounding relative to what it took out
-        return np.asarray(_range(own).T @ self._triangle)
+        """Rows of the hypothesis that a term adds nothing to others: those of Doolittle's factor of X'X."""
+        before = np.hstack([np.empty((self._design.p, 0)), *(self._indicators[j] for j in others)])
+        directions = list(_range(_unit_product(self._triangle, before)).T)
+        first = len(directions)
+        for column in _unit_product(self._triangle, np.eye(self._design.p)[:, self._all[i].columns]).T:
+            basis = np.array(directions).reshape(-1, len(column))
+            rest = column - (basis @ column) @ basis
+            rest -= (basis @ rest) @ basis  # once more: the first time leaves rounding relative to what it took out
+            if (size := np.linalg.norm(rest)) > ROUNDING:
+                directions.append(rest / size)
+        rows = np.array(directions[first:]).reshape(-1, self._design.p) @ self._triangle
+        own = rows[:, self._all[i].columns]
+        return rows / own[np.arange(len(rows)), _pivots(own)][:, None]
 
     @cached_property
     def _triangle(self) -> Array:
         """R of X = QR."""
-        return np.asarray(np.linalg.qr(self._design.X, mode="r"))
+        R = np.linalg.qr(self._design.X, mode="r")
+        return np.vstack([R, np.zeros((self._design.p - len(R), self._design.p))])
 
     def _marginal(self, i: int) -> Array:
         outside = [self._indicators[j] for j in range(len(self._all)) if j != i and not self._contains(j, i)]
@@ -119,11 +129,13 @@ class FixedTerms:
         on_containing = _left_null_space(inside) @ functions
         everything = np.hstack(self._indicators)
         products = (functions @ everything) @ (on_containing @ everything).T
-        return np.asarray(_left_null_space(products) @ functions)
+        rows = _left_null_space(products) @ functions
+        return _reduced(rows, rows @ self._indicators[i][:, _differences_first(self._all[i])])
 
     @cached_property
     def _dependencies(self) -> Array:
-        return dependencies(self._design, self._params)
+        null = dependencies(self._design, self._params)
+        return np.asarray(null / np.sqrt((null**2).sum(axis=0)))
 
     def _contains(self, j: int, i: int) -> bool:
         """Whether term j contains term i."""
@@ -215,18 +227,34 @@ def _place(result: Array, positions: NDArray[np.intp], block: TermColumns, width
         else:
             tables.append(np.eye(n_levels) if _is_full(by_name[name]) else inverses[name][1:])
     tables += [np.ones((factor.n_columns, 1)) for factor in block.factors if factor.name not in (*widths, *levels)]
-    weights = np.ones((1, 1))
+    weights: Array = np.ones((1, 1))
     for table in tables:
-        weights = np.kron(weights, table)
+        weights = np.asarray(np.kron(weights, table))
     shape = result.reshape(len(result), -1)
     shape[positions.reshape(-1)] += weights
 
 
+def _differences_first(term: ModelTerm) -> NDArray[np.intp]:
+    """Order of a term's indicator columns: those without the first level of any factor come first."""
+    if not all(_is_complete(factor) or factor.coding is None for block in term.blocks for factor in block.factors):
+        return np.arange(len(term.columns))
+    levels = {factor.name: len(factor.coding) for block in term.blocks for factor in block.factors
+              if factor.coding is not None}
+    width = prod(factor.n_columns for factor in term.blocks[0].factors if factor.coding is None)
+    first = np.zeros([width, *levels.values()], bool)
+    for axis in range(1, first.ndim):
+        first.swapaxes(0, axis)[0] = True
+    return np.argsort(first.ravel(), kind="stable")
+
+
 # ---- linear algebra --------------------------------------------------------------------------------------------------
 
-def _unit_columns(matrix: Array) -> Array:
-    norms = np.sqrt((matrix**2).sum(axis=0))
-    return np.asarray(matrix[:, norms > 0] / norms[norms > 0])
+def _unit_product(matrix: Array, other: Array) -> Array:
+    """Columns of a product scaled to length one, those that are rounding left out."""
+    product, terms = matrix @ other, np.abs(matrix) @ np.abs(other)
+    norms = np.sqrt((product**2).sum(axis=0))
+    real = norms > ROUNDING * np.sqrt((terms**2).sum(axis=0))
+    return np.asarray(product[:, real] / norms[real])
 
 
 def _range(matrix: Array) -> Array:
@@ -236,7 +264,31 @@ def _range(matrix: Array) -> Array:
 
 
 def _left_null_space(matrix: Array) -> Array:
-    """Orthonormal rows l with l' matrix = 0."""
-    scaled = _unit_columns(matrix)
-    vectors, values, _ = np.linalg.svd(scaled, full_matrices=True)
-    return np.asarray(vectors[:, int((values > ROUNDING).sum()):].T)
+    """Orthonormal rows l with l' matrix = 0, of a matrix whose entries are about one or rounding."""
+    vectors, values, _ = np.linalg.svd(matrix, full_matrices=True)
+    return np.asarray(vectors[:, int((values > ROUNDING * max(1.0, values.max(initial=0.0))).sum()):].T)
+
+
+def _pivots(matrix: Array) -> NDArray[np.intp]:
+    """Column of the first entry of each row that is not rounding."""
+    return np.asarray((np.abs(matrix) > ROUNDING * np.abs(matrix).max(axis=1, keepdims=True, initial=0.0)).argmax(axis=1))
+
+
+def _reduced(rows: Array, guide: Array) -> Array:
+    """Rows recombined so that those of `guide`, recombined alike, are in reduced echelon form.
+
+    The F test does not depend on the basis of a hypothesis, its Satterthwaite degrees of freedom do. This one compares
+    levels with the first whatever the coding.
+    """
+    if len(rows) == 0:
+        return rows
+    chosen: list[int] = []
+    rest, size = guide.copy(), np.abs(guide).max()
+    for j in range(guide.shape[1]):
+        if np.abs(rest[:, j]).max() > ROUNDING * size:
+            chosen.append(j)
+            direction = rest[:, j] / np.linalg.norm(rest[:, j])
+            rest -= np.outer(direction, direction @ rest)
+        if len(chosen) == len(rows):
+            return np.asarray(np.linalg.solve(guide[:, chosen], rows))
+    return rows

@@ -15,6 +15,7 @@ from ._convergence import free_parameters
 from ._engine import LinearCriterion
 from ._family import Family
 from ._inferences import InferentialSolution
+from ._links import Link
 from ._prediction import linear_predictor
 from ._solution import parameter_vector
 from ._tables import Summary, summarize_generalized, summarize_linear
@@ -255,6 +256,10 @@ class GLMMSolution(InferentialSolution[GLMMParams]):
         ddf = "asymptotic" if ddf is None else ddf
         check_choice("ddf", ddf, ("asymptotic",))
         return FixedDfTests(self.coefficients, self.params.vcov, np.inf)
+
+    @property
+    def _mean_link(self) -> Link:
+        return self._family.link
 
     def _conditional_covariances(self) -> tuple[Array, ...]:
         return self._engine.conditional_covariances(self._parameters(self.theta, None, None)[0])
