@@ -32,11 +32,11 @@ def anova_table(terms: FixedTerms, tests: CoefficientTests, type_: int, residual
         warnings.warn(EstimabilityWarning(
             f"type {type_}: no hypothesis about {', '.join(untestable)} is estimable: cells of the design are empty or "
             "columns of X depend on others"), stacklevel=3)
-    return test_table(tests, terms.names, hypotheses, residual_variance)
+    return table_of_tests(tests, terms.names, hypotheses, residual_variance)
 
 
-def test_table(tests: CoefficientTests, names: Sequence[str], hypotheses: Sequence[Array],
-               residual_variance: float) -> pd.DataFrame:
+def table_of_tests(tests: CoefficientTests, names: Sequence[str], hypotheses: Sequence[Array],
+                   residual_variance: float) -> pd.DataFrame:
     """The F tests, or chi-squared tests, of hypotheses about the coefficients in lmerTest's columns.
 
     Mean Sq = F sigma², Sum Sq = Mean Sq NumDF; NaN where a hypothesis has no rows.

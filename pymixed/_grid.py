@@ -180,6 +180,8 @@ class ReferenceGrid:
 
 def _crossed(values: Sequence[Any]) -> list[NDArray[Any]]:
     """Columns of all combinations, the last the fastest."""
+    if not values:
+        return []
     sizes = [len(v) for v in values]
     grids = np.indices(sizes).reshape(len(sizes), -1)
     return [_take(v, where) if isinstance(v, Categorical) else np.asarray(v)[where]

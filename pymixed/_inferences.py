@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from ._anova import anova_table, check_type, test_table
+from ._anova import anova_table, check_type, table_of_tests
 from ._common import LMMParams, P, check_choice
 from ._contrasts import contrast_table, joint_table, read_contrasts, right_hand_side
 from ._deletions import drop_fixed_terms, drop_random_terms
@@ -175,8 +175,8 @@ class InferentialSolution(MixedSolution[P]):
                 raise InputError(f"ddf: expected None with test='lrt', got {ddf!r}")
             return drop_fixed_terms(self, terms)
         droppable = terms.droppable()
-        return test_table(self._coefficient_tests(ddf), [terms.names[k] for k in droppable],
-                          [terms.added(k) for k in droppable], self._mean_square_unit)
+        return table_of_tests(self._coefficient_tests(ddf), [terms.names[k] for k in droppable],
+                              [terms.added(k) for k in droppable], self._mean_square_unit)
 
     def ranova(self, reduce: bool = True) -> pd.DataFrame:
         """Test the random-effects terms by likelihood ratios of models with one of them made smaller.

@@ -271,7 +271,8 @@ def _left_null_space(matrix: Array) -> Array:
 
 def _pivots(matrix: Array) -> NDArray[np.intp]:
     """Column of the first entry of each row that is not rounding."""
-    return np.asarray((np.abs(matrix) > ROUNDING * np.abs(matrix).max(axis=1, keepdims=True, initial=0.0)).argmax(axis=1))
+    size = np.abs(matrix)
+    return np.asarray((size > ROUNDING * size.max(axis=1, keepdims=True, initial=0.0)).argmax(axis=1))
 
 
 def _reduced(rows: Array, guide: Array) -> Array:

@@ -100,7 +100,7 @@ comparison <- list(
   ranova = columns_with_rows(quiet(ranova(large))), ranova_whole = columns_with_rows(quiet(ranova(large, reduce.terms = FALSE))),
   ranova_scalar = columns_with_rows(quiet(ranova(small))),
   drop1_F = columns_with_rows(quiet(drop1(large))),
-  drop1_lrt = columns_with_rows(quiet(drop1(update(large, REML = FALSE), test = "Chisq"))))
+  drop1_lrt = columns_with_rows(quiet(drop1(lme4::lmer(y ~ a * b + x + (x | g), f, REML = FALSE, control = tight), test = "Chisq"))))
 
 t <- c(-0.3, 2.1, 3.3, 1.2, 2.4); df <- c(3.4, 12, 40, 7.7, Inf)
 p <- 2 * pt(-abs(t), df)
