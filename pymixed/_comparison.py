@@ -70,7 +70,7 @@ def anova(*models: MixedSolution[Any], refit: bool = True) -> pd.DataFrame:
     params = [model.params for model in models]
     if any(isinstance(p, LMMParams) and p.reml for p in params):
         if refit:
-            params = refitted(models)
+            params = refitted(models, stacklevel=3)
         else:
             _check_restricted(models)
     order = sorted(range(len(models)), key=lambda i: params[i].n_parameters)
@@ -84,12 +84,12 @@ def anova(*models: MixedSolution[Any], refit: bool = True) -> pd.DataFrame:
     return _table([params[i] for i in order], [labels[i] for i in order], np.array(nested, bool))
 
 
-def refitted(models: Sequence[MixedSolution[Any]]) -> list[MixedParams]:
-    """Estimates of linear models by maximum likelihood; warns, for its caller's caller, of those fitted again."""
+def refitted(models: Sequence[MixedSolution[Any]], stacklevel: int) -> list[MixedParams]:
+    """Estimates of linear models by maximum likelihood; warns, so many calls up, of those fitted again."""
     restricted = [bool(model.params.reml) for model in models]
     how_many = f"{sum(restricted)} of {len(models)} models" if len(models) > 1 else "the model"
     warnings.warn(RefitWarning(f"{how_many} fitted again by maximum likelihood: REML criteria of models with different "
-                               "fixed effects do not compare"), stacklevel=3)
+                               "fixed effects do not compare"), stacklevel=stacklevel)
     return [model._engine.refit(model._design, reml=False).params if again else model.params
             for model, again in zip(models, restricted, strict=True)]
 

@@ -32,6 +32,8 @@ from .formula import INTERCEPT
 # Singular values of columns of length one that are rounding.
 ROUNDING = 1e-9
 
+BLOCK = 10_000  # rows of X that are factorised at a time
+
 
 class FixedTerms:
     """The terms of the fixed part of a model.
@@ -118,9 +120,12 @@ class FixedTerms:
 
     @cached_property
     def _triangle(self) -> Array:
-        """R of X = QR."""
-        R = np.linalg.qr(self._design.X, mode="r")
-        return np.vstack([R, np.zeros((self._design.p - len(R), self._design.p))])
+        """R of X = QR, by blocks of rows: no copy of X is made."""
+        X, n_rows = self._design.X, max(BLOCK, 10 * self._design.p)
+        R = np.zeros((self._design.p, self._design.p))
+        for start in range(0, len(X), n_rows):
+            R = np.asarray(np.linalg.qr(np.vstack([R, X[start:start + n_rows]]), mode="r"))
+        return R
 
     def _marginal(self, i: int) -> Array:
         outside = [self._indicators[j] for j in range(len(self._all)) if j != i and not self._contains(j, i)]
