@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import errors, families
+from ._comparison import anova
 from ._core import __version__
 from .design import MixedDesign, Term
 from .solution import GLMMSolution, LMMSolution
@@ -18,6 +19,7 @@ __all__ = [
     "MixedDesign",
     "Term",
     "__version__",
+    "anova",
     "datasets",
     "errors",
     "families",

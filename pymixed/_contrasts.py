@@ -57,17 +57,28 @@ def estimable_rows(weights: Array, design: MixedDesign, params: MixedParams) -> 
     L beta is estimable when L is a combination of rows of X (Searle 1971, Linear Models, section 5.4): when it
     vanishes for every combination of columns that is zero.
     """
-    is_kept = np.array([name not in params.aliased for name in design.coefficient_names])
-    rows = weights[:, is_kept]
+    is_kept = kept_columns(design, params)
+    null = dependencies(design, params)
+    outside, size = np.abs(weights @ null), np.abs(weights) @ np.abs(null)
+    return weights[:, is_kept], np.asarray((outside <= ESTIMABLE * size).all(axis=1))
+
+
+def kept_columns(design: MixedDesign, params: MixedParams) -> NDArray[np.bool_]:
+    """Which columns of X have a coefficient (all,)."""
+    return np.array([name not in params.aliased for name in design.coefficient_names], bool)
+
+
+def dependencies(design: MixedDesign, params: MixedParams) -> Array:
+    """Combinations of columns of X that are zero (all, dropped): each dropped column by those kept."""
+    is_kept = kept_columns(design, params)
+    null = np.zeros((design.p, int((~is_kept).sum())))
     if is_kept.all():
-        return rows, np.ones(len(rows), bool)
-    # each dropped column as a combination of those kept, columns scaled
+        return null
     scale = 1.0 / np.maximum(np.sqrt((design.X**2).sum(axis=0)), np.finfo(float).tiny)
     combination = np.linalg.lstsq(design.X[:, is_kept] * scale[is_kept], design.X[:, ~is_kept], rcond=None)[0]
-    combination *= scale[is_kept][:, None]
-    outside = weights[:, ~is_kept] - rows @ combination
-    size = np.abs(weights[:, ~is_kept]) + np.abs(rows) @ np.abs(combination)
-    return rows, np.asarray((np.abs(outside) <= ESTIMABLE * size).all(axis=1))
+    null[is_kept] = scale[is_kept][:, None] * combination
+    null[~is_kept] = -np.eye(null.shape[1])
+    return null
 
 
 def _named(L: Any, columns: tuple[str, ...]) -> tuple[list[str], Any]:

@@ -10,8 +10,19 @@ from numpy.typing import ArrayLike
 
 from ._categorical import Categorical
 from ._family import Family
-from ._frames import FloatArray, complete_rows, factor, matrix, numbers
-from ._parts import GroupingFactor, ModelParts, NewRows, RandomTerm, Term, TermData
+from ._frames import Column, FloatArray, complete_rows, factor, matrix, numbers
+from ._parts import (
+    FixedVariable,
+    GroupingFactor,
+    ModelParts,
+    ModelTerm,
+    NewRows,
+    RandomTerm,
+    Term,
+    TermContent,
+    TermData,
+    column_term,
+)
 from ._responses import array_response, finish
 from .errors import InputError, InputTypeError
 from .formula import INTERCEPT
@@ -92,6 +103,27 @@ class ArrayEncoder:
                   for seen in parts.factors),
             tuple(labels[seen.name].labels() if seen.name in labels else np.full(m, None) for seen in parts.factors),
             tuple(_term_data(term, data) if term.group in groups else () for term in self.terms))
+
+    def fixed_terms(self, parts: ModelParts) -> tuple[ModelTerm, ...]:
+        """Every column of X is a term."""
+        return tuple(column_term(name, j) for j, name in enumerate(parts.coefficient_names))
+
+    def random_terms(self, parts: ModelParts) -> tuple[TermContent, ...]:
+        """Every column of a random-effects term is a term of its own."""
+        bars = {"us": "|", "diag": "||"}
+        return tuple(
+            TermContent(" ".join([" + ".join(term.terms), bars[term.structure], term.group]),
+                        tuple(column_term(name, j) for j, name in enumerate(_column_names(term))))
+            for term in self.terms)
+
+    def fixed_variables(self) -> tuple[FixedVariable, ...]:
+        """Refused: arrays have no variables."""
+        raise InputError("the model was fitted from arrays; marginal means and trends need a formula, which says what "
+                         "the columns of X are made of: see pymixed.lmer and pymixed.glmer")
+
+    def fixed_matrix(self, columns: Mapping[str, Column], n: int) -> FloatArray:
+        """Refused as well."""
+        raise InputError("the model was fitted from arrays, whose columns of X are given and not made of others")
 
 
 def _labels(groups: Mapping[str, ArrayLike], n: int) -> dict[str, Categorical]:

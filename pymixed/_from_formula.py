@@ -2,26 +2,40 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._categorical import Categorical, cross
+from ._categorical import Categorical, cross, factorize
 from ._family import Family
 from ._frames import Column, FloatArray, Table, check_finite, complete_rows, numbers
 from ._model_matrix import (
     KNOWN_NAMES,
     Block,
     Contrast,
+    categorical_factors,
     check_contrasts,
+    column_names,
     encode,
     expression_formula,
+    model_matrix,
+    model_terms,
     response,
 )
-from ._parts import GroupingFactor, ModelParts, NewRows, RandomTerm, TermData
+from ._parts import (
+    FixedVariable,
+    GroupingFactor,
+    ModelParts,
+    ModelTerm,
+    NewRows,
+    RandomTerm,
+    TermContent,
+    TermData,
+    column_term,
+)
 from ._responses import finish, is_binomial, models_response
 from .errors import FormulaError, InputError, InputTypeError
 from .formula import INTERCEPT, Bar, ParsedFormula, check_zero_inflation, parse, position_of, split_names
@@ -63,7 +77,8 @@ def read_formula(formula: str, data: Any, weights: ArrayLike | str | None, offse
     encoder = FormulaEncoder(
         parsed, contrasts, {text: block.spec for text, block in blocks.items()},
         {name: isinstance(values, Categorical) for name, values in columns.items()},
-        tuple(names), offset if isinstance(offset, str) else None, offset is not None)
+        tuple(names), offset if isinstance(offset, str) else None, offset is not None,
+        {name: columns[name] for name in split_names(parsed.fixed)[0] if name in columns})
     return ModelParts(
         y, fixed.matrix, fixed.names, factors, terms, weights, _total_offset(parsed, blocks, prior["offset"]),
         parsed.response, formula, rows, table.n_rows, zero_inflation.matrix if zero_inflation else None,
@@ -101,6 +116,8 @@ class FormulaEncoder:
         Column that the `offset` argument named.
     has_offset : bool
         Whether there was an `offset` argument.
+    fixed_columns : mapping
+        Columns that the fixed part uses, in the rows of the fit.
     """
 
     parsed: ParsedFormula
@@ -110,6 +127,7 @@ class FormulaEncoder:
     factors: tuple[tuple[str, ...], ...]
     offset_column: str | None
     has_offset: bool
+    fixed_columns: Mapping[str, Column] = field(repr=False)
 
     def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str]) -> NewRows:
         """Encode new data; grouping factors that are not in `groups` are not read."""
@@ -137,6 +155,38 @@ class FormulaEncoder:
             tuple(np.full(m, None) if factor is None else factor.labels() for factor in crossed),
             tuple(data.get((self.factors[term.factor], term.columns), ()) for term in parts.terms))
 
+    def fixed_terms(self, parts: ModelParts) -> tuple[ModelTerm, ...]:
+        """Which columns of X belong together, the intercept among them."""
+        return model_terms(self.specs[self.parsed.fixed])
+
+    def random_terms(self, parts: ModelParts) -> tuple[TermContent, ...]:
+        """What each random-effects term consists of."""
+        return tuple(chain.from_iterable(map(self._contents, self.parsed.bars)))
+
+    def _contents(self, bar: Bar) -> Iterator[TermContent]:
+        intercept = column_term(INTERCEPT, 0)
+        terms = (intercept,) if bar.lhs == "1" else model_terms(self.specs[bar.lhs])
+        for group in map(":".join, bar.groups):
+            if bar.correlated or bar.lhs == "1":
+                yield TermContent(f"{bar.lhs} | {group}", terms)
+            else:
+                for name in column_names(self.specs[bar.lhs]):
+                    yield (TermContent(f"1 | {group}", (intercept,)) if name == INTERCEPT else
+                           TermContent(f"0 + {name} | {group}", (column_term(name, 0),)))
+
+    def fixed_variables(self) -> tuple[FixedVariable, ...]:
+        """Columns of the data that the fixed part uses."""
+        coded = {names[0]: levels for expression, levels in categorical_factors(self.specs[self.parsed.fixed]).items()
+                 if len(names := split_names(expression)[0]) == 1}
+        return tuple(FixedVariable(name, _as_coded(values, coded.get(name)))
+                     for name, values in self.fixed_columns.items())
+
+    def fixed_matrix(self, columns: Mapping[str, Column], n: int) -> FloatArray:
+        """X for n rows with other values of those columns."""
+        values = {name: column if self.categorical[name] else _as_numbers(column)
+                  for name, column in columns.items()}
+        return model_matrix(self.specs[self.parsed.fixed], values, n, self.contrasts, self.parsed.text).matrix
+
     def _offset(self, table: Table, offset: ArrayLike | None) -> FloatArray | None:
         if offset is None and self.has_offset and self.offset_column is None:
             raise InputError("offset: the model was fitted with an array of offsets, expected one for the new rows too")
@@ -150,6 +200,18 @@ class FormulaEncoder:
             raise InputTypeError(f"newdata: expected numbers in column {name!r} as in the fit, got strings or "
                                  "categories")
         return values
+
+
+def _as_coded(values: Column, levels: NDArray[Any] | None) -> Column:
+    """Numbers as labels where these are the levels of a factor that the formula makes, as C(x) does."""
+    if levels is None or isinstance(values, Categorical):
+        return values
+    labels = factorize(values)
+    return labels if labels.levels.tolist() == levels.tolist() else values
+
+
+def _as_numbers(column: Column) -> Column:
+    return column.levels.astype(np.float64)[column.codes] if isinstance(column, Categorical) else column
 
 
 # ---- names ---------------------------------------------------------------------------------------------------------

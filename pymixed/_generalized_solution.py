@@ -18,6 +18,7 @@ from ._effects import distribution_variance, marginal_mean
 from ._engine import GeneralizedCriterion
 from ._family import Family
 from ._intervals import EstimatedModel, generalized_model
+from ._links import Link
 from ._prediction import linear_predictor
 from ._resampling import ModelPoint, Pools
 from ._robust import sandwich
@@ -100,6 +101,10 @@ class GLMMSolution(DescribedSolution[GLMMParams]):
         ddf = "asymptotic" if ddf is None else ddf
         check_choice("ddf", ddf, ("asymptotic",))
         return FixedDfTests(self.coefficients, self.params.vcov, np.inf)
+
+    @property
+    def _mean_link(self) -> Link:
+        return self._family.link
 
     def _model_point(self) -> ModelPoint:
         return ModelPoint(self.theta, self.coefficients, self.params.extra)

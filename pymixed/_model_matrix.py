@@ -21,13 +21,17 @@ from formulaic.materializers import FormulaMaterializer
 from formulaic.materializers.types import FactorValues
 from formulaic.transforms import TRANSFORMS
 from formulaic.transforms.contrasts import Contrasts, ContrastsRegistry, CustomContrasts, TreatmentContrasts
+from numpy.typing import NDArray
 
 from ._categorical import Categorical
 from ._frames import Column, FloatArray, factor
+from ._parts import FactorColumns, ModelTerm, TermColumns
 from .errors import FormulaError, InputError, PymixedError
 from .formula import INTERCEPT, ParsedFormula, split_names
 
 Contrast: TypeAlias = "str | FloatArray | Sequence[Sequence[float]] | Contrasts"
+
+WIDTH = "pymixed width"  # our entry in formulaic's state of a factor: how many columns it has
 
 CONTRASTS: dict[str, type[Contrasts]] = {
     "treatment": ContrastsRegistry.treatment,
@@ -118,9 +122,49 @@ def model_matrix(formula: str | ModelSpec, columns: Mapping[str, Column], n: int
         hint = "; names that are no Python names are quoted in backticks" if isinstance(error, SyntaxError) else ""
         raise FormulaError(f"in {part!r}: {str(error).splitlines()[0]}{hint}", whole) from error
     spec = built.model_spec
-    names = tuple(chain.from_iterable(
+    return Block(built.__wrapped__, column_names(spec), spec)
+
+
+def column_names(spec: ModelSpec) -> tuple[str, ...]:
+    """Names of a part's columns."""
+    return tuple(chain.from_iterable(
         [INTERCEPT] if str(part.term) == "1" else part.columns for part in spec.structure))
-    return Block(built.__wrapped__, names, spec)
+
+
+def model_terms(spec: ModelSpec) -> tuple[ModelTerm, ...]:
+    """Terms of a part of the formula and the columns that each of them has in the part's matrix."""
+    codings = {expression: _coding_tables(state) for expression, (_, state) in spec.encoder_state.items()}
+
+    def columns_of(expression: str, reduced: bool) -> FactorColumns:
+        coding = codings.get(expression, {}).get(reduced)
+        if coding is None:
+            return FactorColumns(expression, spec.encoder_state.get(expression, (None, {}))[1].get(WIDTH, 1), None)
+        return FactorColumns(expression, coding.shape[1], coding)
+
+    terms, start = [], 0
+    for part in spec.structure:
+        blocks = []
+        for scoped in part.scoped_terms:
+            blocks.append(TermColumns(start, tuple(
+                columns_of(factor.factor.expr, factor.reduced) for factor in scoped.factors)))
+            start += blocks[-1].n_columns
+        name, factors = str(part.term), tuple(factor.expr for factor in part.term.factors)
+        terms.append(ModelTerm(INTERCEPT, (), tuple(blocks)) if name == "1" else
+                     ModelTerm(name, factors, tuple(blocks)))
+    return tuple(terms)
+
+
+def categorical_factors(spec: ModelSpec) -> dict[str, NDArray[Any]]:
+    """Levels of every categorical factor of a part of the formula, by its expression."""
+    return {expression: state["levels"] for expression, (_, state) in spec.encoder_state.items() if "levels" in state}
+
+
+def _coding_tables(state: Mapping[str, Any]) -> dict[bool, FloatArray]:
+    """Values of a categorical factor's columns by level, reduced in rank and not; none of other factors."""
+    if "levels" not in state:
+        return {}
+    indicators = np.eye(len(state["levels"]))
+    return {False: indicators, True: state.get("coding", indicators[:, 1:])}
 
 
 def response(expression: str, columns: Mapping[str, Column], n: int, whole: str) -> FloatArray:
@@ -170,6 +214,8 @@ def _categorical(values: Any, contrasts: Contrast | None = None, *, levels: Sequ
                              f"{', '.join(map(repr, seen.tolist()[:10]))}{', ...' if len(seen) > 10 else ''}")
         coding = _coding(contrasts, seen.tolist(), reduced_rank, name)
         table = coding.get_coding_matrix(seen.tolist(), reduced_rank=reduced_rank)
+        if reduced_rank:
+            encoder_state["coding"] = table.to_numpy(np.float64)
         return FactorValues(
             {field: np.ascontiguousarray(column)[codes] for field, column in table.to_dict("series").items()},
             kind="categorical", spans_intercept=not reduced_rank, encoded=True,
@@ -224,6 +270,14 @@ class _Materializer(FormulaMaterializer):
     @FormulaMaterializer.override
     def nrows(self) -> int:
         return int(self.params["n"])
+
+    @FormulaMaterializer.override
+    def _encode_evaled_factor(self, factor: Any, spec: ModelSpec, drop_rows: Sequence[int],
+                              reduced_rank: bool = False) -> dict[str, Any]:
+        encoded: dict[str, Any] = super()._encode_evaled_factor(factor, spec, drop_rows, reduced_rank)
+        if factor.expr in spec.encoder_state:
+            spec.encoder_state[factor.expr][1].setdefault(WIDTH, len(encoded))
+        return encoded
 
     @FormulaMaterializer.override
     def _encode_constant(self, value: Any, metadata: Any, encoder_state: dict[str, Any], spec: ModelSpec,

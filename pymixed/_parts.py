@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._distributions import Binomial
 from ._family import Family
-from ._frames import FloatArray, all_finite, check_finite, first_offender
+from ._frames import Column, FloatArray, all_finite, check_finite, first_offender
 from .errors import InputError
+from .formula import INTERCEPT
 
 TermData: TypeAlias = tuple[FloatArray | None, ...]
 
@@ -96,6 +98,106 @@ class RandomTerm:
 
 
 @dataclass(frozen=True, eq=False)
+class FactorColumns:
+    """What one factor of a formula's term multiplies into columns of X.
+
+    Attributes
+    ----------
+    name : str
+        The factor as written: `"recipe"`, `"C(temp)"`, `"poly(x, 2)"`.
+    n_columns : int
+    coding : (levels, n_columns) array or None
+        Value of the columns at each level, square where they are the indicators of the levels; None for numbers.
+    """
+
+    name: str
+    n_columns: int
+    coding: FloatArray | None
+
+
+@dataclass(frozen=True, eq=False)
+class TermColumns:
+    """Consecutive columns of X: the products of columns of some factors, those of the first factor fastest.
+
+    Attributes
+    ----------
+    start : int
+        Position of the first of them.
+    factors : tuple of FactorColumns
+        None for the intercept.
+    """
+
+    start: int
+    factors: tuple[FactorColumns, ...]
+
+    @property
+    def n_columns(self) -> int:
+        """How many there are."""
+        return prod(factor.n_columns for factor in self.factors)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelTerm:
+    """A term of the fixed part, or of the left-hand side of a random-effects term.
+
+    Attributes
+    ----------
+    name : str
+        `"recipe:temperature"`; `(Intercept)`.
+    factors : tuple of str
+        Factors that it crosses, none for the intercept.
+    blocks : tuple of TermColumns
+        Its columns; several blocks where it also stands for lower terms that the formula leaves out.
+    """
+
+    name: str
+    factors: tuple[str, ...]
+    blocks: tuple[TermColumns, ...]
+
+    @property
+    def columns(self) -> list[int]:
+        """Positions of its columns."""
+        return [block.start + j for block in self.blocks for j in range(block.n_columns)]
+
+
+def column_term(name: str, position: int) -> ModelTerm:
+    """A column that is a term of its own."""
+    factors = () if name == INTERCEPT else (FactorColumns(name, 1, None),)
+    return ModelTerm(name, tuple(factor.name for factor in factors), (TermColumns(position, factors),))
+
+
+@dataclass(frozen=True, eq=False)
+class TermContent:
+    """What a random-effects term consists of.
+
+    Attributes
+    ----------
+    name : str
+        The term as lme4 writes it: `"Days | Subject"`.
+    terms : tuple of ModelTerm
+        The terms of its left-hand side, the intercept among them.
+    """
+
+    name: str
+    terms: tuple[ModelTerm, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class FixedVariable:
+    """A column of the data that the fixed part uses.
+
+    Attributes
+    ----------
+    name : str
+    values : Categorical or (n,) array
+        Its labels or numbers in the rows of the fit; labels also where the formula makes numbers categorical.
+    """
+
+    name: str
+    values: Column
+
+
+@dataclass(frozen=True, eq=False)
 class NewRows:
     """New data encoded as the design encodes its own.
 
@@ -129,6 +231,18 @@ class Encoder(Protocol):
 
     def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str]) -> NewRows:
         """Encode new data; grouping factors that are not in `groups` are not read."""
+
+    def fixed_terms(self, parts: ModelParts) -> tuple[ModelTerm, ...]:
+        """Which columns of X belong together, the intercept among them."""
+
+    def random_terms(self, parts: ModelParts) -> tuple[TermContent, ...]:
+        """What each random-effects term consists of."""
+
+    def fixed_variables(self) -> tuple[FixedVariable, ...]:
+        """Columns of the data that the fixed part uses; an `InputError` where there was no formula."""
+
+    def fixed_matrix(self, columns: Mapping[str, Column], n: int) -> FloatArray:
+        """X for n rows with other values of those columns."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -74,7 +74,8 @@ class CoefficientTests(ABC):
 
         The statistic is a mean of squared t statistics of independent combinations, whose degrees of freedom nu_k give
         those of the mean by its expectation, sum nu_k / (nu_k - 2) (Fai & Cornelius 1996, J. Stat. Comput. Simul.
-        54(4); Kuznetsova, Brockhoff & Christensen 2017, section 2.2).
+        54(4); Kuznetsova, Brockhoff & Christensen 2017, section 2.2). The combinations are the principal axes of the
+        covariance of the contrasts as they are given; others would give slightly different degrees of freedom.
         """
         combinations, estimates = self.independent(contrasts, rhs)
         statistic = float(np.mean(estimates**2))
@@ -90,14 +91,21 @@ class CoefficientTests(ABC):
         """
         scale = 1.0 / self.se(contrasts)
         rows = scale[:, None] * contrasts
+        differences = scale * (contrasts @ self.coefficients - rhs)
         values, vectors = np.linalg.eigh(rows @ self.vcov @ rows.T)
-        differences = (scale * (contrasts @ self.coefficients - rhs)) @ vectors
         kept = values > DEPENDENT * values[-1]
-        if np.abs(differences[~kept]).max(initial=0.0) > np.sqrt(DEPENDENT) * max(1.0, np.abs(differences).max()):
+        dropped = (differences @ vectors)[~kept]
+        if np.abs(dropped).max(initial=0.0) > np.sqrt(DEPENDENT) * max(1.0, np.abs(differences).max()):
             raise InputError("rhs: expected values that linearly dependent contrasts can have together, "
                              f"got {np.asarray(rhs).tolist()}")
+        if kept.all():
+            # the directions, on which the degrees of freedom depend, are those of the contrasts as they are
+            again, directions = np.linalg.eigh(contrasts @ self.vcov @ contrasts.T)
+            if again[0] > DEPENDENT * again[-1]:
+                values, vectors = again, directions
+                rows, differences = contrasts, contrasts @ self.coefficients - rhs
         root = np.sqrt(values[kept])
-        return (vectors[:, kept] / root).T @ rows, differences[kept] / root
+        return (vectors[:, kept] / root).T @ rows, (differences @ vectors)[kept] / root
 
 
 def _mean_df(df: Array) -> float:

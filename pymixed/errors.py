@@ -10,6 +10,7 @@ from typing import ClassVar
 __all__ = [
     "BoundaryWarning",
     "ConvergenceWarning",
+    "EstimabilityWarning",
     "FormulaError",
     "InputError",
     "InputTypeError",
@@ -17,10 +18,12 @@ __all__ = [
     "LongComputationWarning",
     "MemoryLimitError",
     "MissingValuesWarning",
+    "NestingWarning",
     "ProfileWarning",
     "PymixedError",
     "PymixedWarning",
     "RankDeficiencyWarning",
+    "RefitWarning",
     "SeparationWarning",
     "SingularFitWarning",
 ]
@@ -141,3 +144,21 @@ class InterruptedWarning(PymixedWarning):
     """Ctrl-C ended a long computation early; what was done by then is returned."""
 
     code = "interrupted"
+
+
+class EstimabilityWarning(PymixedWarning):
+    """The data say nothing of a hypothesis or a mean, which is left undefined."""
+
+    code = "estimability"
+
+
+class RefitWarning(PymixedWarning):
+    """Models were fitted again, by maximum likelihood, to be compared."""
+
+    code = "refit"
+
+
+class NestingWarning(PymixedWarning):
+    """Of two models compared, none contains the other: their likelihood ratio has no known distribution."""
+
+    code = "nesting"

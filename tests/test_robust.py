@@ -267,11 +267,11 @@ def test_crossed_factors_need_a_coarser_grouping() -> None:
 
 def test_arguments_that_do_not_go_together(pastes: Any) -> None:
     for call, message in [
-            (lambda: pastes.vcov("HC3"), "kind: expected one of 'model', 'kenward-roger', 'CR0', 'CR1', 'CR2', got 'HC3'"),
+            (lambda: pastes.vcov("HC3"), "kind: expected one of 'model', .*, 'CR2', got 'HC3'"),
             (lambda: pastes.vcov(cluster="batch"), "cluster: expected None with kind='model'"),
             (lambda: pastes.contrast([1.0], cluster="batch"), "cluster: expected None with vcov='model'"),
             (lambda: pastes.contrast([1.0], vcov="sandwich"), "vcov: expected one of"),
-            (lambda: pastes.contrast([1.0], ddf="residual", vcov="kenward-roger"), "ddf: expected None with vcov='kenw"),
+            (lambda: pastes.contrast([1.0], ddf="residual", vcov="kenward-roger"), "ddf: expected None with"),
             (lambda: pastes.contrast([1.0], ddf="residual", vcov="CR2"), "ddf: expected None with vcov='CR2'")]:
         with pytest.raises(InputError, match=message):
             call()
