@@ -39,7 +39,8 @@ def table_of_tests(tests: CoefficientTests, names: Sequence[str], hypotheses: Se
                    residual_variance: float) -> pd.DataFrame:
     """The F tests, or chi-squared tests, of hypotheses about the coefficients in lmerTest's columns.
 
-    Mean Sq = F sigma², Sum Sq = Mean Sq NumDF; NaN where a hypothesis has no rows.
+    Mean Sq = F sigma², F with the model's own covariance whatever the degrees of freedom, Sum Sq = Mean Sq NumDF; NaN
+    where a hypothesis has no rows.
     """
     import pandas as pd
 
@@ -51,7 +52,9 @@ def table_of_tests(tests: CoefficientTests, names: Sequence[str], hypotheses: Se
     if tests.asymptotic:
         columns = {"Chisq": num_df * statistic, "Df": num_df, "Pr(>Chisq)": p}
     else:
-        mean_square = statistic * residual_variance
+        mean_square = residual_variance * np.array(
+            [np.nan if test is None else tests.mean_square(rows, test)
+             for rows, test in zip(hypotheses, joint, strict=True)], float)
         columns = {"Sum Sq": num_df * mean_square, "Mean Sq": mean_square, "NumDF": num_df, "DenDF": den_df,
                    "F value": statistic, "Pr(>F)": p}
     return pd.DataFrame(columns, index=list(names))

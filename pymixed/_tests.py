@@ -81,6 +81,10 @@ class CoefficientTests(ABC):
         statistic = float(np.mean(estimates**2))
         return JointTest(statistic, len(combinations), _mean_df(self.df(combinations)))
 
+    def mean_square(self, contrasts: Array, test: JointTest) -> float:
+        """Mean square over sigma² of the contrasts (r, p), whose joint test is given: F with the model's covariance."""
+        return test.statistic
+
     def independent(self, contrasts: Array, rhs: Array | float) -> tuple[Array, Array]:
         """Combinations of the contrasts with unit variance and no covariance (k, p), k the rank, and their estimates.
 
@@ -151,6 +155,10 @@ class KenwardRogerTests(CoefficientTests):
 
     def joint(self, contrasts: Array, rhs: Array | float = 0.0) -> JointTest:
         return JointTest(*self.adjustment.f_test(contrasts, contrasts @ self.coefficients - rhs))
+
+    def mean_square(self, contrasts: Array, test: JointTest) -> float:
+        model = FixedDfTests(self.coefficients, self.adjustment.root @ self.adjustment.root.T, np.inf)
+        return model.joint(contrasts).statistic
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,6 +60,17 @@ def test_reference_cases(name: str, type_: int) -> None:
     compare(table, {"rows": theirs["rows"], **columns}, skip, df=1e-4)  # as df of coefficients in test_reference_lmm
 
 
+@pytest.mark.parametrize("name", [name for name in linear_cases() if load(name).results.get("anova_kenward_roger_III")])
+def test_reference_cases_with_kenward_roger(name: str) -> None:
+    case = load(name)
+    theirs = case.results["anova_kenward_roger_III"]
+    columns = dict(zip(theirs["columns"], np.array(theirs["values"], dtype=object).T, strict=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PymixedWarning)
+        table = case.fit().anova(3, ddf="kenward-roger")
+    compare(table, {"rows": theirs["rows"], **columns})
+
+
 # ---- laws ------------------------------------------------------------------------------------------------------------
 
 RIGHT_SIDES = ("a*b", "a*b*c", "x*a*b", "a + a:b", "a:b", "x*z + a:x", "0 + a*b", "a*b + poly(x, 2):c", "a*x")
