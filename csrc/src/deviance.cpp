@@ -59,13 +59,14 @@ void Deviance::restrict_to(const Restriction& restriction) {
     if (reml_)
         throw std::invalid_argument("restriction: expected maximum likelihood where coefficients are held");
     const FixedBasis& basis = problem_.products().fixed_basis();
+    const ResponseView& response = pls_->response();
     const Index p = problem_.p();
     const Vector a = basis.U().topLeftCorner(p, p).transpose().partialPivLu().solve(restriction.contrast);
-    pls_->hold(a, (restriction.value - a.dot(basis.gamma)) / basis.y_scale);
+    pls_->hold(a, (restriction.value - a.dot(*response.gamma)) / response.scale);
 }
 
 double Deviance::contrast_slope() const {
-    return precision() * pls_->held_slope() / problem_.products().fixed_basis().y_scale;
+    return precision() * pls_->held_slope() / pls_->response().scale;
 }
 
 void Deviance::replace_internal(const Templates* basis) {
@@ -74,7 +75,7 @@ void Deviance::replace_internal(const Templates* basis) {
 
 /// nu / r^2, or 1 / sigma^2 where sigma is known, in internal units.
 double Deviance::precision() const {
-    const double scale = problem_.products().fixed_basis().y_scale;
+    const double scale = pls_->response().scale;
     return sigma_ > 0.0 ? scale * scale / (sigma_ * sigma_) : static_cast<double>(nu()) / pls_->pwrss();
 }
 

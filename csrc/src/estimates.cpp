@@ -14,6 +14,10 @@ double Deviance::pwrss() const {
     return scale * scale * pls_->pwrss();
 }
 
+double Deviance::response_scale() const {
+    return pls_->response().scale;
+}
+
 Vector Deviance::beta() const {
     const FixedBasis& basis = problem_.products().fixed_basis();
     const Index p = problem_.p();

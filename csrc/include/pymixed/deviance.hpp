@@ -22,6 +22,9 @@
 
 namespace pymixed {
 
+/// A residual sum of squares r^2 of at most this part of the response's is rounding: the model fits it exactly.
+constexpr double exact_fit = 1e-14;
+
 /// What a profile likelihood takes out of the minimisation.
 struct Restriction {
     double sigma = 0.0;     ///< residual standard deviation; 0: the one that minimises the criterion
@@ -45,7 +48,7 @@ class Deviance {
     /// Another response on the same rows, for all calls that follow; what it points to must outlive it.
     void set_response(const ResponseView& response);
 
-    /// The model that all functions below are of. With a known sigma
+    /// The model that all functions below are of, and the response that was set before. With a known sigma
     ///
     ///     d = log|M| + nu log(2 pi sigma^2) + r^2 / sigma^2 - sum log w    (REML: + log|RX|^2)
     ///
@@ -86,7 +89,8 @@ class Deviance {
     Index nu() const { return reml_ ? problem_.n() - problem_.p() : problem_.n(); }
 
     // Quantities of the last evaluate(), in the host's units.
-    double pwrss() const;  ///< r^2
+    double pwrss() const;           ///< r^2
+    double response_scale() const;  ///< about the root mean square of the response, or of what X leaves of it
     double sigma2() const { return sigma_ > 0.0 ? sigma_ * sigma_ : pwrss() / static_cast<double>(nu()); }
     Vector beta() const;                 ///< p, of the columns that are kept
     Matrix unscaled_covariance() const;  ///< (X'V^-1X)^-1
