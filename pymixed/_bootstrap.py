@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -15,14 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._common import Array, check_choice
+from ._progress import in_pieces
 from ._resampling import RefitArrays
-from .errors import InputError, InputTypeError, InterruptedWarning
+from .errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 INTERVALS = ("percentile", "basic", "studentized", "shortest")
-CHUNK_SECONDS = 0.2  # work between two looks at Ctrl-C and the progress bar
 FORMAT = 1  # of saved files
 
 
@@ -324,44 +323,7 @@ def _shortest(values: Array, level: float) -> tuple[float, float]:
 
 
 def run(draw: Callable[[int, int], RefitArrays], first: int, n: int, progress: bool) -> RefitArrays:
-    """Draw replicates `first` to `first` + `n` - 1 in pieces, so that Ctrl-C and a progress bar have a chance.
-
-    What is done when Ctrl-C comes is returned, with a warning.
-    """
-    done: list[RefitArrays] = []
-    count, size = 0, 1
-    with _bar(n, progress) as advance:
-        try:
-            while count < n:
-                size = min(size, n - count)
-                start = time.perf_counter()
-                done.append(draw(first + count, size))
-                count += size
-                advance(size)
-                seconds = time.perf_counter() - start
-                size = max(1, min(int(size * CHUNK_SECONDS / max(seconds, 1e-6)), 20 * size))
-        except KeyboardInterrupt:
-            if not done:
-                raise
-            warnings.warn(InterruptedWarning(f"interrupted after {count} of {n} replicates, which are returned"),
-                          stacklevel=3)
+    """Draw replicates `first` to `first` + `n` - 1; fewer, with a warning, after Ctrl-C."""
+    done = in_pieces(lambda start, count: draw(first + start, count), n, progress)
     return RefitArrays(**{field.name: np.concatenate([getattr(part, field.name) for part in done])
                           for field in fields(RefitArrays)})
-
-
-class _bar:  # noqa: N801  a context manager that reads like a function
-    """tqdm's bar, or nothing; gives the function that moves it on."""
-
-    def __init__(self, n: int, shown: bool) -> None:
-        self._bar: Any = None
-        if shown:
-            from tqdm.auto import tqdm
-
-            self._bar = tqdm(total=n, unit="fit")
-
-    def __enter__(self) -> Callable[[int], Any]:
-        return (lambda _: None) if self._bar is None else self._bar.update
-
-    def __exit__(self, *exception: object) -> None:
-        if self._bar is not None:
-            self._bar.close()

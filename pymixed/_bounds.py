@@ -1,10 +1,9 @@
 """Intervals, profiles and the bootstrap of a fitted model: the methods of a solution that ask how far."""
 from __future__ import annotations
 
-import secrets
 from abc import abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._bootstrap import Bootstrap, run
-from ._clusters import read_clusters
 from ._common import Array, P, check_choice, check_number
 from ._inferences import TestedSolution
 from ._intervals import EstimatedModel, interval_table, normal_quantile
 from ._profile import Profile, curves, profile_intervals, profile_model
-from ._resampling import KINDS, ModelPoint, Plan, Pools
-from .errors import InputError
+from ._resampling import ModelPoint, Pools, make_plan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,7 +180,9 @@ class BoundedSolution(TestedSolution[P]):
         >>> boot.conf_int().loc["Days"].round(1).tolist()
         [7.5, 13.4]
         """
-        plan = self._plan(kind, seed, cluster, n_threads)
+        plan = make_plan(self._design, kind, seed, cluster, n_threads)
+        if kind == "residual":
+            plan = replace(plan, pools=self._residual_pools())
         check_number("n", n, Integral)
         check_number("first", first, Integral, 0)
         resampler = self._engine.resampler(self._design, self._model_point())
@@ -196,19 +195,6 @@ class BoundedSolution(TestedSolution[P]):
             self._parameter_values(found.coefficients, found.theta, found.extra), found.coefficients, found.se,
             found.theta, found.extra, found.objective, found.status, found.n_evaluations,
             np.full(count, plan.seed, np.uint64), np.arange(first, first + count, dtype=np.int64), resampler.statuses)
-
-    def _plan(self, kind: str, seed: int | None, cluster: Any, n_threads: int | None) -> Plan:
-        check_choice("kind", kind, KINDS)
-        check_number("n_threads", 1 if n_threads is None else n_threads, Integral)
-        if seed is not None:
-            check_number("seed", seed, Integral, 0)
-            if seed >= 2**64:
-                raise InputError(f"seed: expected an integer below 2**64, got {seed}")
-        if cluster is not None and kind != "cluster":
-            raise InputError(f"cluster: expected None for a {kind} bootstrap, it is for kind='cluster'")
-        return Plan(kind, secrets.randbits(63) if seed is None else int(seed), int(n_threads or 1),
-                    self._residual_pools() if kind == "residual" else None,
-                    read_clusters(self._design, cluster) if kind == "cluster" else None)
 
     @abstractmethod
     def _residual_pools(self) -> Pools:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 # First to last. A module imports from the lines above its own; the files of a folder also from one another.
 PYTHON_LAYERS = [
     {"errors"},
-    {"_common", "_categorical"},
+    {"_common", "_categorical", "_progress"},
     {"_adapters"},
     {"_frames"},
     {"_links", "_distributions"},
@@ -37,6 +37,7 @@ PYTHON_LAYERS = [
     {"_deletions"},
     {"_inferences"},
     {"_bounds"},
+    {"_pbtest"},
     {"_descriptions"},
     {"_linear_solution", "_generalized_solution", "_diagnosis"},
     {"solution"},
