@@ -27,7 +27,7 @@ Refits::Refits(Index count, const GeneralizedProblem& problem)
 void Refits::set(Index row, const FitResult& found, const Deviance& deviance, double total_weight) {
     status[row] = found.status;
     n_evaluations[row] = found.n_evaluations;
-    if (found.status == Status::NotPositiveDefinite)
+    if (found.status != Status::Success)
         return;
     const double scale = deviance.response_scale();
     if (!(deviance.pwrss() > exact_fit * total_weight * scale * scale)) {
@@ -45,7 +45,7 @@ void Refits::set(Index row, const FitResult& found, const Deviance& deviance, do
 void Refits::set(Index row, const FitResult& found, GeneralizedDeviance& deviance) {
     status[row] = found.status;
     n_evaluations[row] = found.n_evaluations;
-    if (found.status == Status::NotPositiveDefinite || found.status == Status::ModesNotFound)
+    if (found.status != Status::Success)
         return;
     theta.row(row) = found.parameters.head(theta.cols()).transpose();
     beta.row(row) = deviance.beta().transpose();

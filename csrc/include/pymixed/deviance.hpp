@@ -22,7 +22,8 @@
 
 namespace pymixed {
 
-/// A residual sum of squares r^2 of at most this part of the response's is rounding: the model fits it exactly.
+/// A residual sum of squares r^2 of at most this part of the response's, as the core scales it, is rounding: the core
+/// finds it as a difference of sums. The model fits the response exactly.
 constexpr double exact_fit = 1e-14;
 
 /// What a profile likelihood takes out of the minimisation.
