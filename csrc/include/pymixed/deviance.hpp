@@ -118,7 +118,8 @@ class Deviance {
     std::unique_ptr<PenalizedLeastSquares> pls_;
     std::unique_ptr<Scores> scores_;
     std::unique_ptr<TemplateParameters> parameters_;
-    Templates H_, TH_;  // per factor: H, T'H
+    Matrix coefficient_map_;  // the host's coefficients from the internal ones
+    Templates H_, TH_;        // per factor: H, T'H
     Vector gradient_;
     Matrix information_, curvature_, Gc_;  // Gc: c_i'G
     std::vector<double> leading_R_;
