@@ -15,19 +15,26 @@ static bool solve_positive(Square H, const Vector& b, Vector& x) {
     double least = std::numeric_limits<double>::infinity(), largest = 0.0;
     x = b;
     for (Index j = 0; j < m; ++j) {
-        auto column = H.col(j).tail(m - j);
+        double* column = H.data() + j * m;
         for (Index k = 0; k < j; ++k)
-            column -= H(j, k) * H.col(k).tail(m - j);
-        if (!(column[0] > 0.0))
+            for (Index i = j; i < m; ++i)
+                column[i] -= H(j, k) * H(i, k);
+        if (!(column[j] > 0.0))
             return false;
-        least = std::min(least, column[0]);
-        largest = std::max(largest, column[0]);
-        column /= std::sqrt(column[0]);
-        x[j] /= column[0];
-        x.tail(m - j - 1) -= x[j] * column.tail(m - j - 1);
+        least = std::min(least, column[j]);
+        largest = std::max(largest, column[j]);
+        const double inverse = 1.0 / std::sqrt(column[j]);
+        x[j] *= inverse;
+        for (Index i = j; i < m; ++i)
+            column[i] *= inverse;
+        for (Index i = j + 1; i < m; ++i)
+            x[i] -= x[j] * column[i];
     }
-    for (Index j = m - 1; j >= 0; --j)
-        x[j] = (x[j] - H.col(j).tail(m - j - 1).dot(x.tail(m - j - 1))) / H(j, j);
+    for (Index j = m - 1; j >= 0; --j) {
+        for (Index i = j + 1; i < m; ++i)
+            x[j] -= H(i, j) * x[i];
+        x[j] /= H(j, j);
+    }
     return least > 1e-8 * largest;
 }
 
