@@ -2,6 +2,8 @@
 
 #include <cmath>
 #include <limits>
+#include <stdexcept>
+#include <string>
 
 #include "parallel.hpp"
 #include "response_sums.hpp"
@@ -24,10 +26,18 @@ Refits::Refits(Index count, const Problem& problem) : Refits(count, problem.p(),
 Refits::Refits(Index count, const GeneralizedProblem& problem)
     : Refits(count, problem.p(), problem.n_theta(), problem.family().n_parameters() + problem.n_zero()) {}
 
+/// An iteration that did not end, its parameters on their way to infinity, has found the minimum when a further step
+/// would gain next to nothing: twice the log-likelihood that a certified fit may leave.
+static Status judged(const FitResult& found) {
+    constexpr double certified_gain = 2e-6;
+    const bool unfinished = found.status == Status::IterationLimit || found.status == Status::NoDescent;
+    return unfinished && found.expected_gain < certified_gain ? Status::Success : found.status;
+}
+
 void Refits::set(Index row, const FitResult& found, const Deviance& deviance, double total_weight) {
-    status[row] = found.status;
     n_evaluations[row] = found.n_evaluations;
-    if (found.status != Status::Success)
+    status[row] = judged(found);
+    if (status[row] != Status::Success)
         return;
     const double scale = deviance.response_scale();
     if (!(deviance.pwrss() > exact_fit * total_weight * scale * scale)) {
@@ -43,9 +53,9 @@ void Refits::set(Index row, const FitResult& found, const Deviance& deviance, do
 }
 
 void Refits::set(Index row, const FitResult& found, GeneralizedDeviance& deviance) {
-    status[row] = found.status;
     n_evaluations[row] = found.n_evaluations;
-    if (found.status != Status::Success)
+    status[row] = judged(found);
+    if (status[row] != Status::Success)
         return;
     theta.row(row) = found.parameters.head(theta.cols()).transpose();
     beta.row(row) = deviance.beta().transpose();
@@ -57,6 +67,9 @@ void Refits::set(Index row, const FitResult& found, GeneralizedDeviance& devianc
 namespace {
 
 ResponseSource columns_of(const Matrix& Y, const SortedRows& rows) {
+    if (Y.rows() != rows.n)
+        throw std::invalid_argument("Y: expected " + std::to_string(rows.n) + " rows, got " +
+                                    std::to_string(Y.rows()));
     return [&](Index i, Vector& y) {
         for (Index k = 0; k < rows.n; ++k)
             y[k] = Y(rows.order[k], i);
