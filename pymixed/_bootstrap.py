@@ -163,7 +163,7 @@ class Bootstrap:
         good = np.flatnonzero(~self.failed)
         if not len(good):
             raise InputError("map: expected a replicate that did not fail, got none")
-        values = [np.asarray(function(self._replicate(i)), np.float64) for i in good]
+        values = [np.asarray(function(self._replicate(i)), np.float64) for i in good.tolist()]
         if len({value.shape for value in values}) > 1:
             raise InputError("function: expected values of the same shape, got "
                              + " and ".join(sorted({str(value.shape) for value in values})))

@@ -1,6 +1,7 @@
 """Models that the tests of the bootstrap share."""
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,8 +75,6 @@ def responses_of(fit: Any, count: int, seed: int = 1, first: int = 0) -> Array:
 
 def refitted(fit: Any, y: Array) -> Any:
     """The model fitted to another response by the ordinary way, from the ordinary start."""
-    from dataclasses import replace
-
     return quiet(fit._engine.refit, replace(fit._design, y=np.ascontiguousarray(y)))
 
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -213,8 +214,6 @@ def test_linear_responses_have_the_models_moments(kind: str, weighted: bool) -> 
     if kind == "residual":
         pools = residual_pools(design, fit.params, fit.residuals, sigma)
     plan = make_plan(design, kind, 21, None, 1)
-    from dataclasses import replace
-
     Y = resampler_of(fit).responses(replace(plan, pools=pools), 0, 20_000)
     check_moments(Y, design.offset + design.X @ fit.coefficients,
                   sigma**2 * (at.model.W_inverse + at.ZLambda @ at.ZLambda.T))
@@ -224,8 +223,6 @@ def test_one_factor_at_a_time() -> None:
     """Variance of each factor alone: the others' parts of theta are zero, and nothing leaks from factor to factor."""
     fit = crossed_model(weighted=True).fit()
     point = fit._model_point()
-    from dataclasses import replace
-
     for only in (slice(0, 3), slice(3, 4), slice(0, 0)):
         theta = np.zeros_like(fit.theta)
         theta[only] = fit.theta[only]

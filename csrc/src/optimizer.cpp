@@ -43,8 +43,8 @@ Vector solve_absolute(const Matrix& H, const Vector& b) {
         return b;
     using Small = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor, 8, 8>;  // on the stack
     // the common case: H is its own absolute value
-    if (Vector x; b.size() <= Small::MaxRowsAtCompileTime ? solve_positive<Small>(H, b, x) :
-                                                            solve_positive<Matrix>(H, b, x))
+    if (Vector x;
+        b.size() <= Small::MaxRowsAtCompileTime ? solve_positive<Small>(H, b, x) : solve_positive<Matrix>(H, b, x))
         return x;
     const Eigen::SelfAdjointEigenSolver<Matrix> eigen(H);
     const Vector size = eigen.eigenvalues().cwiseAbs();

@@ -26,24 +26,13 @@ Refits::Refits(Index count, const Problem& problem) : Refits(count, problem.p(),
 Refits::Refits(Index count, const GeneralizedProblem& problem)
     : Refits(count, problem.p(), problem.n_theta(), problem.family().n_parameters() + problem.n_zero()) {}
 
-/// An iteration that did not end, its parameters on their way to infinity, has found the minimum when a further step
-/// would gain next to nothing: twice the log-likelihood that a certified fit may leave.
-static Status judged(const FitResult& found) {
-    constexpr double certified_gain = 2e-6;
-    const bool unfinished = found.status == Status::IterationLimit || found.status == Status::NoDescent;
-    return unfinished && found.expected_gain < certified_gain ? Status::Success : found.status;
-}
-
 void Refits::set(Index row, const FitResult& found, const Deviance& deviance, double total_weight) {
     n_evaluations[row] = found.n_evaluations;
-    status[row] = judged(found);
+    const double scale = deviance.response_scale();
+    const bool exact = !(deviance.pwrss() > exact_fit * total_weight * scale * scale);
+    status[row] = exact ? Status::NotPositiveDefinite : found.judged();
     if (status[row] != Status::Success)
         return;
-    const double scale = deviance.response_scale();
-    if (!(deviance.pwrss() > exact_fit * total_weight * scale * scale)) {
-        status[row] = Status::NotPositiveDefinite;
-        return;
-    }
     const double sigma2 = deviance.sigma2();
     theta.row(row) = found.parameters.transpose();
     beta.row(row) = deviance.beta().transpose();
@@ -54,7 +43,7 @@ void Refits::set(Index row, const FitResult& found, const Deviance& deviance, do
 
 void Refits::set(Index row, const FitResult& found, GeneralizedDeviance& deviance) {
     n_evaluations[row] = found.n_evaluations;
-    status[row] = judged(found);
+    status[row] = found.judged();
     if (status[row] != Status::Success)
         return;
     theta.row(row) = found.parameters.head(theta.cols()).transpose();
@@ -68,8 +57,7 @@ namespace {
 
 ResponseSource columns_of(const Matrix& Y, const SortedRows& rows) {
     if (Y.rows() != rows.n)
-        throw std::invalid_argument("Y: expected " + std::to_string(rows.n) + " rows, got " +
-                                    std::to_string(Y.rows()));
+        throw std::invalid_argument("Y: expected " + std::to_string(rows.n) + " rows, got " + std::to_string(Y.rows()));
     return [&](Index i, Vector& y) {
         for (Index k = 0; k < rows.n; ++k)
             y[k] = Y(rows.order[k], i);

@@ -50,8 +50,8 @@ std::vector<Model> models() {
 
 /// One factor; crossed where quadrature does not forbid it.
 Design design_of(const Model& model) {
-    Design design = model.n_nodes > 1 ? designs::simulate(240, 2, {{24, 1}}, 21)
-                                      : designs::simulate(240, 2, {{24, 1}, {9, 1}}, 22);
+    Design design =
+        model.n_nodes > 1 ? designs::simulate(240, 2, {{24, 1}}, 21) : designs::simulate(240, 2, {{24, 1}, {9, 1}}, 22);
     if (model.distribution[0] == 'b' && model.distribution[1] == 'i') {
         design.weights.resize(240);
         for (Index i = 0; i < 240; ++i)
@@ -125,10 +125,12 @@ TEST("replicates do not depend on threads and ranges, nor on the response of the
         if (of.design.codes.size() == 1) {
             Rows rows = of.design.rows();
             rows.y = {of.Y.col(0).data(), 1};
-            check_replicates([&](const Draws& d, const RefitOptions& o) {
-                return fit_clusters(*of.problem, rows, model.zero_columns(), clusters, model.n_nodes,
-                                    model.information, d, o);
-            }, of.options);
+            check_replicates(
+                [&](const Draws& d, const RefitOptions& o) {
+                    return fit_clusters(*of.problem, rows, model.zero_columns(), clusters, model.n_nodes,
+                                        model.information, d, o);
+                },
+                of.options);
         }
         name(model, before);
     }

@@ -320,9 +320,9 @@ TEST("resampled clusters do not depend on threads and ranges; too few rows are a
     const Case one{"nested", nested()};
     const auto problem = one.problem();
     const Clusters clusters{one.design.codes[2], 5};
-    check_replicates([&](const Draws& d, const RefitOptions& o) {
-        return fit_clusters(*problem, one.rows(), clusters, true, d, o);
-    }, {});
+    check_replicates(
+        [&](const Draws& d, const RefitOptions& o) { return fit_clusters(*problem, one.rows(), clusters, true, d, o); },
+        {});
     // clusters of 1, 1 and 10 rows, three columns
     Design design = designs::simulate(12, 3, {{3, 1}}, 16);
     for (Index i = 0; i < 12; ++i)
