@@ -40,10 +40,21 @@ class Scale(NamedTuple):
     slope: Callable[[float], float]
 
 
-IDENTITY = Scale(float, float, lambda value: 1.0)
-LOGARITHM = Scale(math.log, math.exp, lambda value: value)
-FISHER = Scale(lambda value: math.copysign(math.inf, value) if abs(value) == 1.0 else math.atanh(value), math.tanh,
-               lambda value: (1.0 - value) * (1.0 + value))
+def _fishers_z(value: float) -> float:
+    return math.copysign(math.inf, value) if abs(value) == 1.0 else math.atanh(value)
+
+
+def _fishers_slope(value: float) -> float:
+    return (1.0 - value) * (1.0 + value)
+
+
+def _one(_: float) -> float:
+    return 1.0
+
+
+IDENTITY = Scale(float, float, _one)
+LOGARITHM = Scale(math.log, math.exp, float)
+FISHER = Scale(_fishers_z, math.tanh, _fishers_slope)
 
 
 @dataclass(frozen=True, eq=False)
