@@ -9,7 +9,8 @@ namespace pymixed {
 
 namespace {
 
-// ---- what linear and generalized models do differently ---------------------------------------------------------------
+// ---- what linear and generalized models do differently
+// ---------------------------------------------------------------
 
 const RandomBasis& random_basis(const Deviance& deviance) {
     return deviance.problem().products().random_basis();
@@ -49,7 +50,8 @@ class Restored {
     Criterion& criterion_;
 };
 
-// ---- any model -------------------------------------------------------------------------------------------------------
+// ---- any model
+// -------------------------------------------------------------------------------------------------------
 
 /// The minimum over a chart from x on. x moves there.
 template <class Model, class Criterion>
@@ -165,7 +167,8 @@ ProfilePoint fit_correlation(Criterion& criterion, const ProfileTarget& target, 
 
 }  // namespace
 
-// ---- linear models ---------------------------------------------------------------------------------------------------
+// ---- linear models
+// ---------------------------------------------------------------------------------------------------
 
 ProfilePoint constrained_fit(Deviance& deviance, const ProfileTarget& target, double value, const Vector& start,
                              double sigma, const NewtonOptions& options) {
@@ -214,7 +217,8 @@ ProfilePoint constrained_fit(Deviance& deviance, const ProfileTarget& target, do
     }
 }
 
-// ---- generalized models ----------------------------------------------------------------------------------------------
+// ---- generalized models
+// ----------------------------------------------------------------------------------------------
 
 ProfilePoint constrained_fit(GeneralizedDeviance& deviance, const ProfileTarget& target, double value,
                              const Vector& start, const NewtonOptions& options) {
@@ -233,8 +237,9 @@ ProfilePoint constrained_fit(GeneralizedDeviance& deviance, const ProfileTarget&
     switch (target.kind) {
         case ProfileKind::Coefficient:
             if (deviance.profiled())
-                throw std::invalid_argument("target: expected a parameter of the criterion, whose coefficients are "
-                                            "profiled");
+                throw std::invalid_argument(
+                    "target: expected a parameter of the criterion, whose coefficients are "
+                    "profiled");
             hold_coefficient(first, problem.coefficient_map());
             break;
         case ProfileKind::ZeroInflation:

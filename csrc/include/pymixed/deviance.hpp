@@ -24,8 +24,8 @@ namespace pymixed {
 
 /// What a profile likelihood takes out of the minimisation.
 struct Restriction {
-    double sigma = 0.0;     ///< residual standard deviation; 0: the one that minimises the criterion
-    Vector contrast;        ///< p, of the columns that are kept: contrast'beta = value; empty: beta is free
+    double sigma = 0.0;  ///< residual standard deviation; 0: the one that minimises the criterion
+    Vector contrast;     ///< p, of the columns that are kept: contrast'beta = value; empty: beta is free
     double value = 0.0;
 };
 
