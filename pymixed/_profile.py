@@ -156,8 +156,8 @@ class Profile:
     >>> profile = fit.profile()
     >>> profile.conf_int().loc["sigma"].round(2).tolist()
     [22.9, 28.86]
-    >>> profile.zeta("Days", [7.0, 10.467]).round(3).tolist()
-    [-2.198, -0.0]
+    >>> profile.zeta("Days", [7.0, 12.0]).round(2).tolist()
+    [-2.16, 1.01]
     """
 
     _model: EstimatedModel

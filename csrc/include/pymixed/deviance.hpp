@@ -41,11 +41,12 @@ class Deviance {
     ~Deviance();
     Deviance(const Deviance&) = delete;
 
-    /// The model that all functions below are of. With a known sigma
+    /// What all functions below are of from the next evaluate() on. With a known sigma
     ///
     ///     d = log|M| + nu log(2 pi sigma^2) + r^2 / sigma^2 - sum log w    (REML: + log|RX|^2)
     ///
-    /// and 1/sigma^2 takes the place of nu/r^2 above, while AI loses its second term. A contrast: ML only.
+    /// and 1/sigma^2 takes the place of nu/r^2 above, while AI loses its second term.
+    /// @throws std::invalid_argument  a contrast with REML
     void restrict_to(const Restriction& restriction);
     /// dd / d value of the restriction's contrast, in the host's units, at the last evaluate().
     double contrast_slope() const;
