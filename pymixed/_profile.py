@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from ._common import Array
 from ._intervals import PERFECT, EstimatedModel, Limits, Parameter, interval_table, normal_quantile
-from ._profile_branch import FISHER, IDENTITY, LOGARITHM, Branch, Failure, ProfilePoint, Scale
+from ._profile_branch import FISHER, IDENTITY, LOGARITHM, Branch, ProfileError, ProfilePoint, Scale
 from ._variance_parameters import variance_values
 from .errors import InputError, ProfileWarning
 
@@ -113,7 +113,7 @@ def profile_limits(found: Sequence[Curve], target: float) -> list[Limits]:
         for i, branch in enumerate(one.branches):
             try:
                 ends[i] = branch.limit(target)
-            except Failure:
+            except ProfileError:
                 lost.append(one.parameter.name)
         lower, upper = one.parameter.natural(ends)
         limits.append((float(lower), float(upper)))
@@ -156,8 +156,8 @@ class Profile:
     >>> profile = fit.profile()
     >>> profile.conf_int().loc["sigma"].round(2).tolist()
     [22.9, 28.86]
-    >>> profile.zeta("Days", [7.0, 10.467]).round(3).tolist()
-    [-2.198, -0.0]
+    >>> profile.zeta("Days", [7.0, 12.0]).round(2).tolist()
+    [-2.16, 1.01]
     """
 
     _model: EstimatedModel
@@ -251,7 +251,7 @@ def profile_model(model: EstimatedModel, names: str | Iterable[str] | None, leve
         for branch in one.branches:
             try:
                 branch.extend(reach, POINTS_PER_SIDE)
-            except Failure:
+            except ProfileError:
                 lost.append(one.parameter.name)
     _warn_of_failures(found, lost, "the profiles of {} end early: a point was not found")
     return Profile(model, tuple(found))
