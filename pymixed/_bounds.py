@@ -89,7 +89,8 @@ class BoundedSolution(TestedSolution[P]):
         chosen = self._estimated.select(parameters)
         return interval_table(chosen, [parameter.wald(z) for parameter in chosen])
 
-    def profile(self, parameters: str | Iterable[str] | None = None, level: float = 0.99) -> Profile:
+    def profile(self, parameters: str | Iterable[str] | None = None, level: float = 0.99,
+                progress: bool = False) -> Profile:
         """Profile likelihoods.
 
         A fit by REML is profiled as its fit by maximum likelihood: restricted likelihoods do not compare values of
@@ -102,6 +103,8 @@ class BoundedSolution(TestedSolution[P]):
         level : float
             Profiles reach to the joint confidence region of this level for all of the model's parameters, a
             chi-squared quantile, or to the end of a parameter's range.
+        progress : bool
+            Whether to show tqdm's progress bar.
 
         Returns
         -------
@@ -123,7 +126,7 @@ class BoundedSolution(TestedSolution[P]):
         Bates, Mächler, Bolker & Walker (2015), section 5.1; Pinheiro & Bates (2000), Mixed-Effects Models in S and
         S-PLUS.
         """
-        return profile_model(self._likelihood_estimated, parameters, level)
+        return profile_model(self._likelihood_estimated, parameters, level, progress)
 
     @abstractmethod
     def _model_point(self) -> ModelPoint:
