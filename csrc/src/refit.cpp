@@ -24,11 +24,16 @@ Refits::Refits(Index count, const Problem& problem) : Refits(count, problem.p(),
 Refits::Refits(Index count, const GeneralizedProblem& problem)
     : Refits(count, problem.p(), problem.n_theta(), problem.family().n_parameters() + problem.n_zero()) {}
 
-void Refits::set(Index row, const FitResult& found, const Deviance& deviance) {
+void Refits::set(Index row, const FitResult& found, const Deviance& deviance, double total_weight) {
     status[row] = found.status;
     n_evaluations[row] = found.n_evaluations;
-    if (found.status == Status::NotPositiveDefinite || !(deviance.pwrss() > 0.0))
+    if (found.status != Status::Success)
         return;
+    const double scale = deviance.response_scale();
+    if (!(deviance.pwrss() > exact_fit * total_weight * scale * scale)) {
+        status[row] = Status::NotPositiveDefinite;
+        return;
+    }
     const double sigma2 = deviance.sigma2();
     theta.row(row) = found.parameters.transpose();
     beta.row(row) = deviance.beta().transpose();
@@ -40,7 +45,7 @@ void Refits::set(Index row, const FitResult& found, const Deviance& deviance) {
 void Refits::set(Index row, const FitResult& found, GeneralizedDeviance& deviance) {
     status[row] = found.status;
     n_evaluations[row] = found.n_evaluations;
-    if (found.status == Status::NotPositiveDefinite || found.status == Status::ModesNotFound)
+    if (found.status != Status::Success)
         return;
     theta.row(row) = found.parameters.head(theta.cols()).transpose();
     beta.row(row) = deviance.beta().transpose();
@@ -97,7 +102,7 @@ Refits LinearRefits::fit_all(Index count, const ResponseSource& source, const Re
             source(i, y);
             sums->set(y);
             deviance->set_response(sums->view());
-            refits.set(i, fit(*deviance, options.fit), *deviance);
+            refits.set(i, fit(*deviance, options.fit), *deviance, sums->total_weight());
         };
     });
     return refits;
