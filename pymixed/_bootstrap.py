@@ -5,7 +5,7 @@ import io
 import json
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._common import Array, check_choice
+from ._intervals import normal_quantile
 from ._progress import in_pieces
 from ._resampling import RefitArrays
-from .errors import InputError, InputTypeError
+from .errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,7 +191,7 @@ class Bootstrap:
         return pd.DataFrame({"estimate": self.estimates, "bias": bias, "se": spread}, index=list(self.names))
 
     def conf_int(self, level: float = 0.95, method: str = "percentile",
-                 parameters: str | Sequence[str] | None = None) -> pd.DataFrame:
+                 parameters: str | Iterable[str] | None = None) -> pd.DataFrame:
         """Intervals from the replicates that did not fail.
 
         Parameters
@@ -201,7 +202,7 @@ class Bootstrap:
             ``"percentile"``: quantiles of the replicates; ``"basic"``: twice the estimate less these;
             ``"studentized"``: estimate and standard error with the quantiles of the replicates' t statistics,
             coefficients only; ``"shortest"``: the shortest interval that holds that part of the replicates.
-        parameters : str or sequence of str, optional
+        parameters : str or iterable of str, optional
             Out of `names`; all by default.
 
         Returns
@@ -220,7 +221,7 @@ class Bootstrap:
         """
         import pandas as pd
 
-        check_level(level)
+        normal_quantile(level)  # checks it
         check_choice("method", method, INTERVALS)
         p = self.coefficients.shape[1]
         known = self.names[:p] if method == "studentized" else self.names
@@ -304,14 +305,6 @@ class Bootstrap:
 _TEXTS = ("model", "kind", "names", "statuses")
 _PER_FIT = ("estimates", "estimates_se")
 _PER_REPLICATE = tuple(field.name for field in fields(Bootstrap) if field.name not in (*_TEXTS, *_PER_FIT))
-
-
-def check_level(level: object) -> None:
-    """Raise unless it is a confidence level."""
-    if isinstance(level, bool) or not isinstance(level, (int, float, np.floating)):
-        raise InputTypeError(f"level: expected a number between 0 and 1, got {level!r}")
-    if not 0.0 < level < 1.0:
-        raise InputError(f"level: expected a number between 0 and 1, got {level}")
 
 
 def _quantiles(values: Array, probabilities: Array) -> Array:

@@ -39,7 +39,8 @@ class BoundedSolution(TestedSolution[P]):
         return self._estimated
 
     def conf_int(self, level: float = 0.95, method: str = "wald",
-                 parameters: str | Iterable[str] | None = None) -> pd.DataFrame:
+                 parameters: str | Iterable[str] | None = None, *, n: int = 1000,
+                 seed: int | None = None) -> pd.DataFrame:
         """Confidence intervals of all parameters.
 
         Parameters
@@ -53,8 +54,11 @@ class BoundedSolution(TestedSolution[P]):
             zero.
             ``"profile"``: the values that a likelihood ratio test does not reject; see `profile`. Where it rejects
             none up to the end of a parameter's range, that is the limit.
+            ``"bootstrap"``: percentiles of a parametric bootstrap; see `bootstrap`, whose result has other intervals.
         parameters : str or iterable of str, optional
             Names of those wanted, as in the index of the result.
+        n, seed : int
+            Replicates of the bootstrap, and its seed.
 
         Returns
         -------
@@ -79,14 +83,17 @@ class BoundedSolution(TestedSolution[P]):
         >>> fit.conf_int(method="profile", parameters=["Days", "sigma"]).round(2).to_dict("index")
         {'Days': {'lower': 7.36, 'upper': 13.58}, 'sigma': {'lower': 22.9, 'upper': 28.86}}
         """
-        check_choice("method", method, ("wald", "profile"))
+        check_choice("method", method, ("wald", "profile", "bootstrap"))
         z = normal_quantile(level)
+        if method == "bootstrap":
+            return self.bootstrap(n, seed=seed).conf_int(level, parameters=parameters)
         if method == "profile":
             return profile_intervals(curves(self._likelihood_estimated, parameters), level)
         chosen = self._estimated.select(parameters)
         return interval_table(chosen, [parameter.wald(z) for parameter in chosen])
 
-    def profile(self, parameters: str | Iterable[str] | None = None, level: float = 0.99) -> Profile:
+    def profile(self, parameters: str | Iterable[str] | None = None, level: float = 0.99,
+                progress: bool = False) -> Profile:
         """Profile likelihoods.
 
         A fit by REML is profiled as its fit by maximum likelihood: restricted likelihoods do not compare values of
@@ -99,6 +106,8 @@ class BoundedSolution(TestedSolution[P]):
         level : float
             Profiles reach to the joint confidence region of this level for all of the model's parameters, a
             chi-squared quantile, or to the end of a parameter's range.
+        progress : bool
+            Whether to show tqdm's progress bar.
 
         Returns
         -------
@@ -120,7 +129,7 @@ class BoundedSolution(TestedSolution[P]):
         Bates, Mächler, Bolker & Walker (2015), section 5.1; Pinheiro & Bates (2000), Mixed-Effects Models in S and
         S-PLUS.
         """
-        return profile_model(self._likelihood_estimated, parameters, level)
+        return profile_model(self._likelihood_estimated, parameters, level, progress)
 
     @abstractmethod
     def _model_point(self) -> ModelPoint:

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from .errors import InterruptedWarning
@@ -22,15 +22,14 @@ def in_pieces(work: Callable[[int, int], T], n: int, progress: bool, largest: in
     """
     done: list[T] = []
     count, size = 0, 1
-    with _progress_bar(n, progress) as bar:
+    with progress_bar(n, "fit", progress) as advance:
         try:
             while count < n:
                 size = min(size, n - count, largest or n)
                 start = time.perf_counter()
                 done.append(work(count, size))
                 count += size
-                if bar is not None:
-                    bar.update(size)
+                advance(size)
                 seconds = time.perf_counter() - start
                 size = max(1, min(int(size * PIECE_SECONDS / max(seconds, 1e-6)), 20 * size))
         except KeyboardInterrupt:
@@ -41,11 +40,13 @@ def in_pieces(work: Callable[[int, int], T], n: int, progress: bool, largest: in
     return done
 
 
-def _progress_bar(n: int, shown: bool) -> AbstractContextManager[Any]:
-    """Tqdm's bar, or None."""
+@contextmanager
+def progress_bar(n: int, unit: str, shown: bool) -> Iterator[Callable[[int], Any]]:
+    """The function that moves tqdm's bar on, or one that does nothing."""
     if not shown:
-        return nullcontext()
+        yield lambda _: None
+        return
     from tqdm.auto import tqdm
 
-    bar: AbstractContextManager[Any] = tqdm(total=n, unit="fit")
-    return bar
+    with tqdm(total=n, unit=unit) as bar:
+        yield bar.update

@@ -47,7 +47,7 @@ Refits fit_clusters(const GeneralizedProblem& problem, const Rows& rows, const s
             if (sample.rows.y.size() <= problem.p())
                 return;
             const GeneralizedProblem drawn(sample.layout, sample.rows.view(), problem.family().clone(),
-                                           sample.rows.zero_inflation());
+                                           sample.rows.zero_inflation(), Method::Automatic, 0.0, problem.centred());
             if (drawn.p() < problem.p())
                 return;
             GeneralizedDeviance deviance(drawn, n_nodes, information);
