@@ -15,7 +15,7 @@ from scipy.stats import norm
 from test_profile import interval_key, load
 
 import pymixed as pm
-from pymixed._variance_parameters import variance_values
+from pymixed._inference.variance_parameters import variance_values
 from pymixed.errors import InputError, InputTypeError
 
 Array = NDArray[Any]

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._bootstrap import Bootstrap, run
 from ._common import Array, P, check_choice, check_number
-from ._inferences import TestedSolution
-from ._intervals import EstimatedModel, interval_table, normal_quantile
-from ._profile import Profile, curves, profile_intervals, profile_model
-from ._resampling import ModelPoint, Pools, make_plan
+from ._inference.bootstrap import Bootstrap, run
+from ._inference.intervals import EstimatedModel, interval_table, normal_quantile
+from ._inference.profile import Profile, curves, profile_intervals, profile_model
+from ._inference.resampling import ModelPoint, Pools, make_plan
+from ._tested_solution import TestedSolution
 from .errors import InputError
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._common import Array, check_choice
-from ._intervals import normal_quantile
-from ._progress import in_pieces
-from ._resampling import RefitArrays
-from .errors import InputError
+from .._common import Array, check_choice
+from ..errors import InputError
+from .intervals import normal_quantile
+from .progress import in_pieces
+from .resampling import RefitArrays
 
 if TYPE_CHECKING:
     import pandas as pd

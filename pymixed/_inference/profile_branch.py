@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._common import Array
-from ._engine import ConstrainedFit
+from .._common import Array
+from .._engine import ConstrainedFit
 
 ACCURACY = 1e-9       # of zeta at a limit
 REACH = 2.2           # most that zeta may grow from one point to the next
