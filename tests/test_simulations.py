@@ -30,8 +30,8 @@ def outcome(name: str) -> Outcome:
 def test_nothing_fails(name: str) -> None:
     result = outcome(name)
     assert all(np.isfinite(p).all() for p in result.p.values())
-    # models are fitted again by maximum likelihood; one such fit of random slopes ends in a minimum at the boundary that
-    # is not the lowest, of which its profile tells
+    # models are fitted again by maximum likelihood; one such fit of random slopes ends in a minimum at the boundary
+    # that is not the lowest, of which its profile tells
     assert set(result.warnings) <= {"RefitWarning", "ProfileWarning"}
     assert result.warnings["ProfileWarning"] < 0.001 * result.study.replicates
 
