@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from . import errors, families
 from ._comparison import anova
 from ._core import __version__
+from ._pbtest import pbtest
 from .design import MixedDesign, Term
 from .solution import GLMMSolution, LMMSolution
 from .solvers import glmer, glmm, lmer, lmm
@@ -27,6 +28,7 @@ __all__ = [
     "glmm",
     "lmer",
     "lmm",
+    "pbtest",
 ]
 
 

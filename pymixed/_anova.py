@@ -57,4 +57,6 @@ def table_of_tests(tests: CoefficientTests, names: Sequence[str], hypotheses: Se
              for rows, test in zip(hypotheses, joint, strict=True)], float)
         columns = {"Sum Sq": num_df * mean_square, "Mean Sq": mean_square, "NumDF": num_df, "DenDF": den_df,
                    "F value": statistic, "Pr(>F)": p}
-    return pd.DataFrame(columns, index=list(names))
+    table = pd.DataFrame(columns, index=list(names))
+    table.attrs["notes"] = list(tests.notes)
+    return table

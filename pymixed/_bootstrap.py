@@ -3,9 +3,8 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,14 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._common import Array, check_choice
+from ._intervals import normal_quantile
+from ._progress import in_pieces
 from ._resampling import RefitArrays
-from .errors import InputError, InputTypeError, InterruptedWarning
+from .errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 INTERVALS = ("percentile", "basic", "studentized", "shortest")
-CHUNK_SECONDS = 0.2  # work between two looks at Ctrl-C and the progress bar
 FORMAT = 1  # of saved files
 
 
@@ -183,7 +183,7 @@ class Bootstrap:
         return pd.DataFrame({"estimate": self.estimates, "bias": bias, "se": spread}, index=list(self.names))
 
     def conf_int(self, level: float = 0.95, method: str = "percentile",
-                 parameters: str | Sequence[str] | None = None) -> pd.DataFrame:
+                 parameters: str | Iterable[str] | None = None) -> pd.DataFrame:
         """Intervals from the replicates that did not fail.
 
         Parameters
@@ -194,7 +194,7 @@ class Bootstrap:
             ``"percentile"``: quantiles of the replicates; ``"basic"``: twice the estimate less these;
             ``"studentized"``: estimate and standard error with the quantiles of the replicates' t statistics,
             coefficients only; ``"shortest"``: the shortest interval that holds that part of the replicates.
-        parameters : str or sequence of str, optional
+        parameters : str or iterable of str, optional
             Out of `names`; all by default.
 
         Returns
@@ -213,7 +213,7 @@ class Bootstrap:
         """
         import pandas as pd
 
-        check_level(level)
+        normal_quantile(level)  # checks it
         check_choice("method", method, INTERVALS)
         p = self.coefficients.shape[1]
         known = self.names[:p] if method == "studentized" else self.names
@@ -297,14 +297,6 @@ _PER_FIT = ("estimates", "estimates_se")
 _PER_REPLICATE = tuple(field.name for field in fields(Bootstrap) if field.name not in (*_TEXTS, *_PER_FIT))
 
 
-def check_level(level: object) -> None:
-    """Raise unless it is a confidence level."""
-    if isinstance(level, bool) or not isinstance(level, (int, float, np.floating)):
-        raise InputTypeError(f"level: expected a number between 0 and 1, got {level!r}")
-    if not 0.0 < level < 1.0:
-        raise InputError(f"level: expected a number between 0 and 1, got {level}")
-
-
 def _quantiles(values: Array, probabilities: Array) -> Array:
     """Quantiles (K, 2) of the columns (R, K), of a correlation over the replicates in which it exists."""
     with warnings.catch_warnings():
@@ -324,44 +316,7 @@ def _shortest(values: Array, level: float) -> tuple[float, float]:
 
 
 def run(draw: Callable[[int, int], RefitArrays], first: int, n: int, progress: bool) -> RefitArrays:
-    """Draw replicates `first` to `first` + `n` - 1 in pieces, so that Ctrl-C and a progress bar have a chance.
-
-    What is done when Ctrl-C comes is returned, with a warning.
-    """
-    done: list[RefitArrays] = []
-    count, size = 0, 1
-    with _bar(n, progress) as advance:
-        try:
-            while count < n:
-                size = min(size, n - count)
-                start = time.perf_counter()
-                done.append(draw(first + count, size))
-                count += size
-                advance(size)
-                seconds = time.perf_counter() - start
-                size = max(1, min(int(size * CHUNK_SECONDS / max(seconds, 1e-6)), 20 * size))
-        except KeyboardInterrupt:
-            if not done:
-                raise
-            warnings.warn(InterruptedWarning(f"interrupted after {count} of {n} replicates, which are returned"),
-                          stacklevel=3)
+    """Draw replicates `first` to `first` + `n` - 1; fewer, with a warning, after Ctrl-C."""
+    done = in_pieces(lambda start, count: draw(first + start, count), n, progress)
     return RefitArrays(**{field.name: np.concatenate([getattr(part, field.name) for part in done])
                           for field in fields(RefitArrays)})
-
-
-class _bar:  # noqa: N801  a context manager that reads like a function
-    """tqdm's bar, or nothing; gives the function that moves it on."""
-
-    def __init__(self, n: int, shown: bool) -> None:
-        self._bar: Any = None
-        if shown:
-            from tqdm.auto import tqdm
-
-            self._bar = tqdm(total=n, unit="fit")
-
-    def __enter__(self) -> Callable[[int], Any]:
-        return (lambda _: None) if self._bar is None else self._bar.update
-
-    def __exit__(self, *exception: object) -> None:
-        if self._bar is not None:
-            self._bar.close()

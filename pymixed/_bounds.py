@@ -1,10 +1,9 @@
 """Intervals, profiles and the bootstrap of a fitted model: the methods of a solution that ask how far."""
 from __future__ import annotations
 
-import secrets
 from abc import abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._bootstrap import Bootstrap, run
-from ._clusters import read_clusters
 from ._common import Array, P, check_choice, check_number
 from ._inferences import TestedSolution
 from ._intervals import EstimatedModel, interval_table, normal_quantile
 from ._profile import Profile, curves, profile_intervals, profile_model
-from ._resampling import KINDS, ModelPoint, Plan, Pools
-from .errors import InputError
+from ._resampling import ModelPoint, Pools, make_plan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +36,8 @@ class BoundedSolution(TestedSolution[P]):
         return self._estimated
 
     def conf_int(self, level: float = 0.95, method: str = "wald",
-                 parameters: str | Iterable[str] | None = None) -> pd.DataFrame:
+                 parameters: str | Iterable[str] | None = None, *, n: int = 1000,
+                 seed: int | None = None) -> pd.DataFrame:
         """Confidence intervals of all parameters.
 
         Parameters
@@ -53,8 +51,11 @@ class BoundedSolution(TestedSolution[P]):
             zero.
             ``"profile"``: the values that a likelihood ratio test does not reject; see `profile`. Where it rejects
             none up to the end of a parameter's range, that is the limit.
+            ``"bootstrap"``: percentiles of a parametric bootstrap; see `bootstrap`, whose result has other intervals.
         parameters : str or iterable of str, optional
             Names of those wanted, as in the index of the result.
+        n, seed : int
+            Replicates of the bootstrap, and its seed.
 
         Returns
         -------
@@ -79,14 +80,17 @@ class BoundedSolution(TestedSolution[P]):
         >>> fit.conf_int(method="profile", parameters=["Days", "sigma"]).round(2).to_dict("index")
         {'Days': {'lower': 7.36, 'upper': 13.58}, 'sigma': {'lower': 22.9, 'upper': 28.86}}
         """
-        check_choice("method", method, ("wald", "profile"))
+        check_choice("method", method, ("wald", "profile", "bootstrap"))
         z = normal_quantile(level)
+        if method == "bootstrap":
+            return self.bootstrap(n, seed=seed).conf_int(level, parameters=parameters)
         if method == "profile":
             return profile_intervals(curves(self._likelihood_estimated, parameters), level)
         chosen = self._estimated.select(parameters)
         return interval_table(chosen, [parameter.wald(z) for parameter in chosen])
 
-    def profile(self, parameters: str | Iterable[str] | None = None, level: float = 0.99) -> Profile:
+    def profile(self, parameters: str | Iterable[str] | None = None, level: float = 0.99,
+                progress: bool = False) -> Profile:
         """Profile likelihoods.
 
         A fit by REML is profiled as its fit by maximum likelihood: restricted likelihoods do not compare values of
@@ -99,6 +103,8 @@ class BoundedSolution(TestedSolution[P]):
         level : float
             Profiles reach to the joint confidence region of this level for all of the model's parameters, a
             chi-squared quantile, or to the end of a parameter's range.
+        progress : bool
+            Whether to show tqdm's progress bar.
 
         Returns
         -------
@@ -120,7 +126,7 @@ class BoundedSolution(TestedSolution[P]):
         Bates, Mächler, Bolker & Walker (2015), section 5.1; Pinheiro & Bates (2000), Mixed-Effects Models in S and
         S-PLUS.
         """
-        return profile_model(self._likelihood_estimated, parameters, level)
+        return profile_model(self._likelihood_estimated, parameters, level, progress)
 
     @abstractmethod
     def _model_point(self) -> ModelPoint:
@@ -183,7 +189,9 @@ class BoundedSolution(TestedSolution[P]):
         >>> boot.conf_int().loc["Days"].round(1).tolist()
         [7.5, 13.4]
         """
-        plan = self._plan(kind, seed, cluster, n_threads)
+        plan = make_plan(self._design, kind, seed, cluster, n_threads)
+        if kind == "residual":
+            plan = replace(plan, pools=self._residual_pools())
         check_number("n", n, Integral)
         check_number("first", first, Integral, 0)
         resampler = self._engine.resampler(self._design, self._model_point())
@@ -196,19 +204,6 @@ class BoundedSolution(TestedSolution[P]):
             self._parameter_values(found.coefficients, found.theta, found.extra), found.coefficients, found.se,
             found.theta, found.extra, found.objective, found.status, found.n_evaluations,
             np.full(count, plan.seed, np.uint64), np.arange(first, first + count, dtype=np.int64), resampler.statuses)
-
-    def _plan(self, kind: str, seed: int | None, cluster: Any, n_threads: int | None) -> Plan:
-        check_choice("kind", kind, KINDS)
-        check_number("n_threads", 1 if n_threads is None else n_threads, Integral)
-        if seed is not None:
-            check_number("seed", seed, Integral, 0)
-            if seed >= 2**64:
-                raise InputError(f"seed: expected an integer below 2**64, got {seed}")
-        if cluster is not None and kind != "cluster":
-            raise InputError(f"cluster: expected None for a {kind} bootstrap, it is for kind='cluster'")
-        return Plan(kind, secrets.randbits(63) if seed is None else int(seed), int(n_threads or 1),
-                    self._residual_pools() if kind == "residual" else None,
-                    read_clusters(self._design, cluster) if kind == "cluster" else None)
 
     @abstractmethod
     def _residual_pools(self) -> Pools:

@@ -66,11 +66,11 @@ def anova(*models: MixedSolution[Any], refit: bool = True) -> pd.DataFrame:
     >>> pm.anova(small, large)[["npar", "Chisq", "Df"]].round(2).values.tolist()
     [[4.0, nan, nan], [6.0, 42.14, 2.0]]
     """
-    _check_models(models)
+    check_models(models)
     params = [model.params for model in models]
     if any(isinstance(p, LMMParams) and p.reml for p in params):
         if refit:
-            params = refitted(models, stacklevel=3)
+            params = [model.params for model in refitted(models, stacklevel=3)]
         else:
             _check_restricted(models)
     order = sorted(range(len(models)), key=lambda i: params[i].n_parameters)
@@ -84,13 +84,13 @@ def anova(*models: MixedSolution[Any], refit: bool = True) -> pd.DataFrame:
     return _table([params[i] for i in order], [labels[i] for i in order], np.array(nested, bool))
 
 
-def refitted(models: Sequence[MixedSolution[Any]], stacklevel: int) -> list[MixedParams]:
-    """Estimates of linear models by maximum likelihood; warns, so many calls up, of those fitted again."""
+def refitted(models: Sequence[MixedSolution[Any]], stacklevel: int) -> list[Any]:
+    """Fits of linear models by maximum likelihood; warns, so many calls up, of those fitted again."""
     restricted = [bool(model.params.reml) for model in models]
     how_many = f"{sum(restricted)} of {len(models)} models" if len(models) > 1 else "the model"
     warnings.warn(RefitWarning(f"{how_many} fitted again by maximum likelihood: REML criteria of models with different "
                                "fixed effects do not compare"), stacklevel=stacklevel)
-    return [model._engine.refit(model._design, reml=False).params if again else model.params
+    return [model._engine.refit(model._design, reml=False) if again else model
             for model, again in zip(models, restricted, strict=True)]
 
 
@@ -122,7 +122,8 @@ def _labels(designs: Sequence[MixedDesign]) -> list[str]:
 
 # ---- what compares ---------------------------------------------------------------------------------------------------
 
-def _check_models(models: Sequence[Any]) -> None:
+def check_models(models: Sequence[Any]) -> None:
+    """Raise unless they are two or more fits of one kind to the same data."""
     for i, model in enumerate(models):
         if not isinstance(model, MixedSolution):
             raise InputTypeError(f"models: expected fitted models, got {type(model).__name__} as number {i}")

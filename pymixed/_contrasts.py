@@ -142,8 +142,10 @@ def contrast_table(tests: CoefficientTests, labels: list[str], rows: Array, rhs:
 
     estimate, se, df = rows @ tests.coefficients, tests.se(rows), tests.df(rows)
     statistic = (estimate - rhs) / se
-    return pd.DataFrame({"estimate": estimate, "se": se, "df": df, "z" if tests.asymptotic else "t": statistic,
-                         "p": t_p_values(statistic, df)}, index=pd.Index(labels, name="contrast"))
+    table = pd.DataFrame({"estimate": estimate, "se": se, "df": df, "z" if tests.asymptotic else "t": statistic,
+                          "p": t_p_values(statistic, df)}, index=pd.Index(labels, name="contrast"))
+    table.attrs["notes"] = list(tests.notes)
+    return table
 
 
 def joint_table(tests: CoefficientTests, rows: Array, rhs: Array) -> pd.DataFrame:
@@ -155,4 +157,6 @@ def joint_table(tests: CoefficientTests, rows: Array, rhs: Array) -> pd.DataFram
         columns = {"num_df": test.num_df, "chi2": test.num_df * test.statistic, "p": test.p_value}
     else:
         columns = {"num_df": test.num_df, "den_df": test.den_df, "F": test.statistic, "p": test.p_value}
-    return pd.DataFrame([columns], index=["joint"])
+    table = pd.DataFrame([columns], index=["joint"])
+    table.attrs["notes"] = list(tests.notes)
+    return table

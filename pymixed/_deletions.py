@@ -33,7 +33,7 @@ def drop_fixed_terms(model: MixedSolution[Any], terms: FixedTerms) -> pd.DataFra
 
     params, linear = model.params, isinstance(model.params, LMMParams)
     if linear and params.reml:
-        (params,) = refitted([model], stacklevel=4)
+        params = refitted([model], stacklevel=4)[0].params
     smaller = [model._engine.refit(with_fixed_part(model._design, *terms.matrix_without(k)), False if linear else None)
                .params for k in terms.droppable()]
     df = np.array([params.n_parameters - p.n_parameters for p in smaller], float)

@@ -82,9 +82,11 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
         core_family = _core_family(family)
         if design.zero_inflation is not None:
             core_family = _core.zero_inflated(core_family)
+        # nodes of a tensor rule for several columns are laid out in the user's coordinates
+        centred = options.n_agq <= 1 or all(len(term.columns) == 1 for term in design.terms)
         self.problem = make_problem(lambda limit: _core.GeneralizedProblem(
             design.y, design.X, *structure(design), design.weights, design.offset, core_family, design.zero_inflation,
-            options.method, limit), design)
+            options.method, limit, centred), design)
         self.core = _core.GeneralizedDeviance(
             self.problem, int(options.n_agq), options.curvature, options.n_threads or 1)
 

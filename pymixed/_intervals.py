@@ -205,8 +205,11 @@ def generalized_model(engine: Criterion, design: MixedDesign, params: GLMMParams
 def _plain(kind: str, names: Sequence[str], estimates: Array, se: Array,
            tangents: Array | None = None) -> list[Parameter]:
     """Parameters that are coordinates of the model."""
-    return [Parameter(name, kind, (i, 0, 0), float(estimate), float(error), None if tangents is None else tangents[i])
-            for i, (name, estimate, error) in enumerate(zip(names, estimates, se, strict=True))]
+    found = []
+    for i, (name, estimate, error) in enumerate(zip(names, estimates, se, strict=True)):
+        tangent = None if tangents is None or not np.isfinite(tangents[i]).all() else tangents[i]
+        found.append(Parameter(name, kind, (i, 0, 0), float(estimate), float(error), tangent))
+    return found
 
 
 def _variance_parameters(kinds: Sequence[VarianceParameter], values: Array, jacobian: Array, covariance: Array,
@@ -218,14 +221,15 @@ def _variance_parameters(kinds: Sequence[VarianceParameter], values: Array, jaco
         variance = float(row @ along)
         regular = variance > 0.0 and np.isfinite(variance)
         place = (max(kind.term, 0), max(kind.row, 0), max(kind.column, 0))
-        found.append(Parameter(kind.name, kind.kind, place, float(value), float(np.sqrt(variance)) if regular else np.nan,
+        se = float(np.sqrt(variance)) if regular else np.nan
+        found.append(Parameter(kind.name, kind.kind, place, float(value), se,
                                to_coordinates * along / variance if regular else None))
     return found
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
 
-def normal_quantile(level: float) -> float:
+def normal_quantile(level: object) -> float:
     """How many standard errors a two-sided interval of the level reaches; the level is checked."""
     if isinstance(level, bool) or not isinstance(level, Real):
         raise InputTypeError(f"level: expected a number between 0 and 1, got {level!r}")

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 
 from ._common import Array
 from ._intervals import PERFECT, EstimatedModel, Limits, Parameter, interval_table, normal_quantile
-from ._profile_branch import FISHER, IDENTITY, LOGARITHM, Branch, Failure, ProfilePoint, Scale
+from ._profile_branch import FISHER, IDENTITY, LOGARITHM, Branch, ProfileError, ProfilePoint, Scale
+from ._progress import progress_bar
 from ._variance_parameters import variance_values
 from .errors import InputError, ProfileWarning
 
@@ -113,7 +114,7 @@ def profile_limits(found: Sequence[Curve], target: float) -> list[Limits]:
         for i, branch in enumerate(one.branches):
             try:
                 ends[i] = branch.limit(target)
-            except Failure:
+            except ProfileError:
                 lost.append(one.parameter.name)
         lower, upper = one.parameter.natural(ends)
         limits.append((float(lower), float(upper)))
@@ -156,8 +157,8 @@ class Profile:
     >>> profile = fit.profile()
     >>> profile.conf_int().loc["sigma"].round(2).tolist()
     [22.9, 28.86]
-    >>> profile.zeta("Days", [7.0, 10.467]).round(3).tolist()
-    [-2.198, -0.0]
+    >>> profile.zeta("Days", [7.0, 12.0]).round(2).tolist()
+    [-2.16, 1.01]
     """
 
     _model: EstimatedModel
@@ -239,19 +240,21 @@ def profile_intervals(found: Sequence[Curve], level: float) -> pd.DataFrame:
     return interval_table([one.parameter for one in found], limits)
 
 
-def profile_model(model: EstimatedModel, names: str | Iterable[str] | None, level: float) -> Profile:
-    """Profiles out to the joint region of a level."""
+def profile_model(model: EstimatedModel, names: str | Iterable[str] | None, level: float, progress: bool) -> Profile:
+    """Profiles out to the joint region of a level, with a progress bar if wanted."""
     from scipy.special import chdtri
 
     normal_quantile(level)  # checks it
     found = curves(model, names)
     reach = float(np.sqrt(chdtri(len(model.parameters), 1.0 - level)))
     lost = []
-    for one in found:
-        for branch in one.branches:
+    branches = [(one.parameter.name, branch) for one in found for branch in one.branches]
+    with progress_bar(len(branches), "side", progress) as advance:
+        for name, branch in branches:
             try:
                 branch.extend(reach, POINTS_PER_SIDE)
-            except Failure:
-                lost.append(one.parameter.name)
+            except ProfileError:
+                lost.append(name)
+            advance(1)
     _warn_of_failures(found, lost, "the profiles of {} end early: a point was not found")
     return Profile(model, tuple(found))

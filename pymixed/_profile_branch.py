@@ -40,10 +40,21 @@ class Scale(NamedTuple):
     slope: Callable[[float], float]
 
 
-IDENTITY = Scale(float, float, lambda value: 1.0)
-LOGARITHM = Scale(math.log, math.exp, lambda value: value)
-FISHER = Scale(lambda value: math.copysign(math.inf, value) if abs(value) == 1.0 else math.atanh(value), math.tanh,
-               lambda value: (1.0 - value) * (1.0 + value))
+def _fishers_z(value: float) -> float:
+    return math.copysign(math.inf, value) if abs(value) == 1.0 else math.atanh(value)
+
+
+def _fishers_slope(value: float) -> float:
+    return (1.0 - value) * (1.0 + value)
+
+
+def _one(_: float) -> float:
+    return 1.0
+
+
+IDENTITY = Scale(float, float, _one)
+LOGARITHM = Scale(math.log, math.exp, float)
+FISHER = Scale(_fishers_z, math.tanh, _fishers_slope)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +83,7 @@ class ProfilePoint:
     coefficients: Array
 
 
-class Failure(Exception):
+class ProfileError(Exception):
     """A point of a profile that cannot be found."""
 
 
@@ -123,7 +134,7 @@ class Branch:
 
         Raises
         ------
-        Failure
+        ProfileError
             If there is no such value within a bounded number of points.
         """
         if self.origin.value == self.bound:
@@ -139,14 +150,14 @@ class Branch:
                 self._step_out(min(target, inside.z + REACH))
             elif not self._step_between(inside, outside, target, halve=attempt % 8 == 7):
                 return outside.value
-        raise Failure
+        raise ProfileError
 
     def extend(self, target: float, n_points: int) -> None:
         """Add points about equally spaced in zeta until it reaches the target or the range ends.
 
         Raises
         ------
-        Failure
+        ProfileError
             If the target is not reached within a bounded number of points.
         """
         if self.origin.value == self.bound:
@@ -157,7 +168,7 @@ class Branch:
             if last.z >= target - 0.1 * spacing or last.value == self.bound or self._is_flat:
                 return
             self._step_out(min(target, last.z + spacing))
-        raise Failure
+        raise ProfileError
 
     @property
     def _is_flat(self) -> bool:
@@ -243,7 +254,7 @@ class Branch:
             if found.status == "success" or found.expected_gain < TOLERATED_GAIN:
                 break
         else:
-            raise Failure
+            raise ProfileError
         self.lowest = min(self.lowest, found.deviance)
         z = math.sqrt(max(found.deviance - self.minimum, 0.0))
         rise = self.direction * found.slope * self.scale.slope(value)  # dD/dt
@@ -255,16 +266,19 @@ class Branch:
         """Coordinates at t by polynomials through up to three points, and the tangent at the estimate."""
         points = sorted((point for point in self.points if math.isfinite(point.t)), key=lambda point: abs(point.t - t))
         origin = self.origin
-        tangent = None if self.tangent is None else self.direction * self.scale.slope(origin.value) * self.tangent
-        if not math.isfinite(t) or (len(points) == 1 and tangent is None):
+        if not math.isfinite(t):
             return points[0].coordinates
+        if len(points) < 3 and self.tangent is not None:
+            tangent = self.direction * self.scale.slope(origin.value) * self.tangent
+            predicted = origin.coordinates + t * tangent
+            if len(points) == 2:
+                other = self.points[1]
+                bend = other.coordinates - origin.coordinates - other.t * tangent
+                predicted = predicted + (t / other.t) ** 2 * bend
+            return np.asarray(predicted)
         if len(points) == 1:
-            return np.asarray(origin.coordinates + t * tangent)
+            return origin.coordinates
         first, second = points[:2]
-        if len(points) == 2 and tangent is not None:
-            other = self.points[1]
-            bend = (other.coordinates - origin.coordinates - other.t * tangent) / other.t**2
-            return np.asarray(origin.coordinates + t * tangent + t**2 * bend)
         slope = (second.coordinates - first.coordinates) / (second.t - first.t)
         predicted = first.coordinates + (t - first.t) * slope
         if len(points) > 2:
@@ -275,7 +289,7 @@ class Branch:
 
 
 def _inverse_hermite(a: ProfilePoint, b: ProfilePoint, z: float) -> float:
-    """T at z by the cubic through two points with their slopes; NaN where it is not known."""
+    """Distance t at z by the cubic through two points with their slopes; NaN where it is not known."""
     h = b.z - a.z
     if not h > 0.0:
         return math.nan
@@ -286,7 +300,7 @@ def _inverse_hermite(a: ProfilePoint, b: ProfilePoint, z: float) -> float:
 
 
 def _hermite(a: ProfilePoint, b: ProfilePoint, t: float) -> float:
-    """Z at t by the cubic through two points with their slopes, by the line where one is not known."""
+    """Root z at t by the cubic through two points with their slopes, by the line where one is not known."""
     h = b.t - a.t
     if not math.isfinite(h):
         return b.z if t == b.t else math.nan

@@ -1,16 +1,19 @@
 """How replicates of a bootstrap are drawn, and the arrays that come of it; the core's part is in `_refits`."""
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from numbers import Integral
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._clusters import Clusters
-from ._common import Array, MixedParams, TermCovariance
+from ._clusters import Clusters, read_clusters
+from ._common import Array, MixedParams, TermCovariance, check_choice, check_number
 from .design import MixedDesign
+from .errors import InputError
 
 KINDS = ("parametric", "residual", "cluster")
 
@@ -106,6 +109,20 @@ class Resampler(Protocol):
 
     def fit(self, Y: Array, n_threads: int) -> RefitArrays:
         """Fits to the columns of Y (n, R)."""
+
+
+def make_plan(design: MixedDesign, kind: str, seed: int | None, cluster: Any, n_threads: int | None) -> Plan:
+    """A plan from what the user says, checked; see `LMMSolution.bootstrap`. Pools are still missing."""
+    check_choice("kind", kind, KINDS)
+    check_number("n_threads", 1 if n_threads is None else n_threads, Integral)
+    if seed is not None:
+        check_number("seed", seed, Integral, 0)
+        if seed >= 2**64:
+            raise InputError(f"seed: expected an integer below 2**64, got {seed}")
+    if cluster is not None and kind != "cluster":
+        raise InputError(f"cluster: expected None for a {kind} bootstrap, it is for kind='cluster'")
+    return Plan(kind, secrets.randbits(63) if seed is None else int(seed), int(n_threads or 1),
+                clusters=read_clusters(design, cluster) if kind == "cluster" else None)
 
 
 def residual_pools(design: MixedDesign, params: MixedParams, residuals: Array, sigma: float) -> Pools:

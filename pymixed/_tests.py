@@ -65,6 +65,11 @@ class CoefficientTests(ABC):
         """Whether tests are z and chi-squared tests whatever the contrast."""
         return False
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the tests should know."""
+        return ()
+
     def se(self, contrasts: Array) -> Array:
         """Standard errors (r,) of the contrasts (r, p)."""
         return np.asarray(np.sqrt(((contrasts @ self.vcov) * contrasts).sum(axis=-1)))
@@ -134,6 +139,11 @@ class SatterthwaiteTests(CoefficientTests):
     """
 
     uncertainty: VarianceUncertainty
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        held = self.uncertainty.held
+        return (f"degrees of freedom with {', '.join(held)} held at zero, the boundary",) if held else ()
 
     def df(self, contrasts: Array) -> Array:
         return satterthwaite(contrasts, self.vcov, self.uncertainty)

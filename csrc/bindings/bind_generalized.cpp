@@ -45,7 +45,7 @@ void bind_generalized(py::module_& module) {
                          const std::vector<std::tuple<Index, Index, std::string>>& terms,
                          const std::vector<std::optional<Array>>& columns, const std::optional<Array>& weights,
                          const std::optional<Array>& offset, const FamilyHolder& family,
-                         const std::optional<Array>& zero_inflation, const std::string& method, double memory_limit) {
+                         const std::optional<Array>& zero_inflation, const std::string& method, double memory_limit, bool centred) {
                  const HostRows rows(y, X, codes, columns, weights, offset);
                  RandomEffects layout = make_layout(n_levels, terms);
                  rows.check(layout);
@@ -54,11 +54,11 @@ void bind_generalized(py::module_& module) {
                  // the arrays are held by the arguments; no Python object is touched from here on
                  py::gil_scoped_release release;
                  return std::make_shared<GeneralizedProblem>(std::move(layout), rows.view(), family.clone(), zero,
-                                                             chosen, memory_limit);
+                                                             chosen, memory_limit, centred);
              }),
              py::arg("y"), py::arg("X"), py::arg("codes"), py::arg("n_levels"), py::arg("terms"), py::arg("columns"),
              py::arg("weights"), py::arg("offset"), py::arg("family"), py::arg("zero_inflation"), py::arg("method"),
-             py::arg("memory_limit"))
+             py::arg("memory_limit"), py::arg("centred"))
         .def_property_readonly("n", &GeneralizedProblem::n)
         .def_property_readonly("p", &GeneralizedProblem::p)
         .def_property_readonly("kept", [](const GeneralizedProblem& self) { return self.linear().kept(); })

@@ -28,7 +28,7 @@ bool is_all_ones(const ColumnView& column, Index n) {
 
 }  // namespace
 
-RandomBasis RandomBasis::from_rows(const RandomEffects& layout, const Rows& rows) {
+RandomBasis RandomBasis::from_rows(const RandomEffects& layout, const Rows& rows, bool centred) {
     const Index count = layout.n_columns();
     const std::vector<Index> picked = sample_rows(rows.n, 1024);
     const Index m = static_cast<Index>(picked.size());
@@ -46,10 +46,12 @@ RandomBasis RandomBasis::from_rows(const RandomEffects& layout, const Rows& rows
         if (size > 0.0)
             scale[j] = sd > 1e-12 * size ? sd : size;
     }
-    RandomBasis centred(layout, shift, scale, constant);
+    const RandomBasis shifted(layout, shift, scale, constant);
     for (Index j = 0; j < count; ++j)  // a column that no constant centres is scaled by its root mean square
-        if (!constant[j] && centred.shift(j) == 0.0)
+        if (!constant[j] && (!centred || shifted.shift(j) == 0.0))
             scale[j] = std::hypot(scale[j], shift[j]);
+    if (!centred)
+        shift.setZero();
     return RandomBasis(layout, shift, scale, constant);
 }
 

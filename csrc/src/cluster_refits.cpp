@@ -43,7 +43,7 @@ Refits fit_clusters(const GeneralizedProblem& problem, const Rows& rows, const s
         return [&](Index i) {
             const ClusterResampling::Sample sample = resampling.draw(stream(draws, i));
             const GeneralizedProblem drawn(sample.layout, sample.rows.view(), problem.family().clone(),
-                                           sample.rows.zero_inflation());
+                                           sample.rows.zero_inflation(), Method::Automatic, 0.0, problem.centred());
             if (drawn.p() < problem.p()) {
                 refits.status[i] = Status::RankDeficient;
                 return;

@@ -41,9 +41,8 @@ double Deviance::evaluate(const Vector& theta, Coordinates coordinates) {
     const FixedBasis& basis = problem_.products().fixed_basis();
     constexpr double two_pi = 6.283185307179586476925;
     const double degrees = static_cast<double>(nu());
-    const double residual = sigma_ > 0.0
-                                ? degrees * std::log(two_pi * sigma_ * sigma_) + pwrss() / (sigma_ * sigma_)
-                                : degrees * (1.0 + std::log(two_pi * pwrss() / degrees));
+    const double residual = sigma_ > 0.0 ? degrees * std::log(two_pi * sigma_ * sigma_) + pwrss() / (sigma_ * sigma_)
+                                         : degrees * (1.0 + std::log(two_pi * pwrss() / degrees));
     value_ = pls_->log_determinant_M() + residual - problem_.products().sum_log_weights();
     if (reml_)
         value_ += pls_->log_determinant_RX() + 2.0 * basis.R.diagonal().array().log().sum();
@@ -128,8 +127,8 @@ void Deviance::assemble() {
         for (Index j = 0; j <= i; ++j) {
             const double sc_i = D[i].cwiseProduct(scores_->ss(entries[i].factor)).sum();
             const double sc_j = D[j].cwiseProduct(scores_->ss(entries[j].factor)).sum();
-            const double value = ratio * (ZVZ(i, j) - Gc_.row(i).dot(Gc_.row(j)) -
-                                          (sigma_ > 0.0 ? 0.0 : sc_i * sc_j / r2));
+            const double value =
+                ratio * (ZVZ(i, j) - Gc_.row(i).dot(Gc_.row(j)) - (sigma_ > 0.0 ? 0.0 : sc_i * sc_j / r2));
             information_(i, j) = information_(j, i) = value;
             curvature_(i, j) = curvature_(j, i) = value + parameters_->column_curvature(i, j, H_);
         }

@@ -54,8 +54,8 @@ struct WorkingData {
 
 GeneralizedProblem::GeneralizedProblem(RandomEffects layout, const Rows& rows, std::unique_ptr<Family> family,
                                        const std::vector<ColumnView>& zero_inflation, Method method,
-                                       double memory_limit)
-    : family_(std::move(family)) {
+                                       double memory_limit, bool centred)
+    : family_(std::move(family)), centred_(centred) {
     Vector y(rows.n), eta(rows.n);
     for (Index i = 0; i < rows.n; ++i)
         y[i] = rows.y[i];
@@ -68,7 +68,11 @@ GeneralizedProblem::GeneralizedProblem(RandomEffects layout, const Rows& rows, s
     Rows linear_rows = rows;
     linear_rows.y = {working.y.data(), 1};
     linear_rows.weights = working.weights.data();
-    linear_ = std::make_unique<Problem>(std::move(layout), linear_rows, method, memory_limit);
+    auto basis = RandomBasis::from_rows(layout, linear_rows, centred);
+    linear_ = std::make_unique<Problem>(
+        std::make_shared<const CrossProducts>(std::move(layout), FixedBasis::from_rows(linear_rows), std::move(basis),
+                                              linear_rows),
+        method, memory_limit);
     theta_ = (working.deviation * minque_start(*linear_, working.deviation * working.deviation))
                  .cwiseMin(std::max(largest_ratio * working.deviation, largest_effect));
 

@@ -9,7 +9,8 @@ namespace pymixed {
 
 namespace {
 
-// ---- what linear and generalized models do differently ---------------------------------------------------------------
+// ---- what linear and generalized models do differently
+// ---------------------------------------------------------------
 
 const RandomBasis& random_basis(const Deviance& deviance) {
     return deviance.problem().products().random_basis();
@@ -49,7 +50,8 @@ class Restored {
     Criterion& criterion_;
 };
 
-// ---- any model -------------------------------------------------------------------------------------------------------
+// ---- any model
+// -------------------------------------------------------------------------------------------------------
 
 /// The minimum over a chart from x on. x moves there.
 template <class Model, class Criterion>
@@ -128,11 +130,13 @@ ProfilePoint fit_without(Criterion& criterion, Index term, Index row, const Vect
 }
 
 /// A correlation. The chart goes on where one of the two standard deviations becomes negative and the correlation
-/// changes its sign; a minimum there means that the true one has a standard deviation of zero.
+/// changes its sign. Where the iteration ends there, the minimum is one with a standard deviation of zero, or one that
+/// is found from the mirror image.
 template <class Model, class Criterion>
 ProfilePoint fit_correlation(Criterion& criterion, const ProfileTarget& target, double rho, const Vector& start,
                              const NewtonOptions& options) {
     ProfilePoint point;
+    Index n_evaluations = 0;
     {
         const Restored<Criterion> restored(criterion);
         const TermOrder order(criterion.problem().layout(), random_basis(criterion), target.position,
@@ -150,9 +154,13 @@ ProfilePoint fit_correlation(Criterion& criterion, const ProfileTarget& target, 
         point = minimise(Model(criterion), criterion, chart, &order, {0, 1}, x, options);
         if (!(x[first] * x[across] < 0.0))
             return point;
+        n_evaluations = point.n_evaluations;
+        x[across] = -x[across];  // the iteration may have left a minimum behind
+        point = minimise(Model(criterion), criterion, chart, &order, {0, 1}, x, options);
+        n_evaluations += point.n_evaluations;
+        if (x[first] * x[across] < 0.0)
+            point.deviance = std::numeric_limits<double>::infinity();
     }
-    Index n_evaluations = point.n_evaluations;
-    point.deviance = std::numeric_limits<double>::infinity();
     for (const Index row : {target.row, target.column}) {
         ProfilePoint without = fit_without<Model>(criterion, target.position, row, start, options);
         n_evaluations += without.n_evaluations;
@@ -165,7 +173,8 @@ ProfilePoint fit_correlation(Criterion& criterion, const ProfileTarget& target, 
 
 }  // namespace
 
-// ---- linear models ---------------------------------------------------------------------------------------------------
+// ---- linear models
+// ---------------------------------------------------------------------------------------------------
 
 ProfilePoint constrained_fit(Deviance& deviance, const ProfileTarget& target, double value, const Vector& start,
                              double sigma, const NewtonOptions& options) {
@@ -214,7 +223,8 @@ ProfilePoint constrained_fit(Deviance& deviance, const ProfileTarget& target, do
     }
 }
 
-// ---- generalized models ----------------------------------------------------------------------------------------------
+// ---- generalized models
+// ----------------------------------------------------------------------------------------------
 
 ProfilePoint constrained_fit(GeneralizedDeviance& deviance, const ProfileTarget& target, double value,
                              const Vector& start, const NewtonOptions& options) {
@@ -233,8 +243,9 @@ ProfilePoint constrained_fit(GeneralizedDeviance& deviance, const ProfileTarget&
     switch (target.kind) {
         case ProfileKind::Coefficient:
             if (deviance.profiled())
-                throw std::invalid_argument("target: expected a parameter of the criterion, whose coefficients are "
-                                            "profiled");
+                throw std::invalid_argument(
+                    "target: expected a parameter of the criterion, whose coefficients are "
+                    "profiled");
             hold_coefficient(first, problem.coefficient_map());
             break;
         case ProfileKind::ZeroInflation:

@@ -72,7 +72,8 @@ Index TermOrder::position(Index column) const {
 
 Index TermOrder::entry(Index row, Index column) const {
     Index i = term_.first_theta;
-    while (layout_.entries()[i].row != term_.first_column + row || layout_.entries()[i].col != term_.first_column + column)
+    while (layout_.entries()[i].row != term_.first_column + row ||
+           layout_.entries()[i].col != term_.first_column + column)
         ++i;
     return i;
 }

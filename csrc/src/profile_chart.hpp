@@ -7,7 +7,8 @@
 //     sd_r = sigma T_11,    (T_21, T_22) = t (rho, sqrt(1 - rho^2)),  t = sd_s / sigma,  rho their correlation
 //
 // so that a standard deviation holds T_11 (times sigma, in a linear model: with kappa = sigma_0 / sigma among the
-// coordinates T_11 = (sd_r / sigma_0) kappa), and a correlation puts two entries on a line. T_11 t must not be negative.
+// coordinates T_11 = (sd_r / sigma_0) kappa), and a correlation puts two entries on a line. T_11 t must not be
+// negative.
 
 #include "pymixed/profile.hpp"
 

@@ -24,8 +24,8 @@ namespace pymixed {
 
 /// What a profile likelihood takes out of the minimisation.
 struct Restriction {
-    double sigma = 0.0;     ///< residual standard deviation; 0: the one that minimises the criterion
-    Vector contrast;        ///< p, of the columns that are kept: contrast'beta = value; empty: beta is free
+    double sigma = 0.0;  ///< residual standard deviation; 0: the one that minimises the criterion
+    Vector contrast;     ///< p, of the columns that are kept: contrast'beta = value; empty: beta is free
     double value = 0.0;
 };
 
@@ -45,11 +45,12 @@ class Deviance {
     /// Another response on the same rows, for all calls that follow; what it points to must outlive it.
     void set_response(const ResponseView& response);
 
-    /// The model that all functions below are of. With a known sigma
+    /// What all functions below are of from the next evaluate() on. With a known sigma
     ///
     ///     d = log|M| + nu log(2 pi sigma^2) + r^2 / sigma^2 - sum log w    (REML: + log|RX|^2)
     ///
-    /// and 1/sigma^2 takes the place of nu/r^2 above, while AI loses its second term. A contrast: ML only.
+    /// and 1/sigma^2 takes the place of nu/r^2 above, while AI loses its second term.
+    /// @throws std::invalid_argument  a contrast with REML
     void restrict_to(const Restriction& restriction);
     /// dd / d value of the restriction's contrast, in the host's units, at the last evaluate().
     double contrast_slope() const;

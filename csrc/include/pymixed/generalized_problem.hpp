@@ -18,10 +18,12 @@ struct SortedRows;
 class GeneralizedProblem {
  public:
     /// @param zero_inflation  columns of X0; only with a zero-inflated family
+    /// @param centred  whether columns of Z are centred internally. A tensor rule of quadrature for several columns is
+    ///                 that of the coordinates in which it is laid out: without, they are the user's up to scales.
     /// @throws std::invalid_argument  bad layout or method;  MemoryLimit  too large
     GeneralizedProblem(RandomEffects layout, const Rows& rows, std::unique_ptr<Family> family,
                        const std::vector<ColumnView>& zero_inflation, Method method = Method::Automatic,
-                       double memory_limit = 0.0);
+                       double memory_limit = 0.0, bool centred = true);
     ~GeneralizedProblem();
     GeneralizedProblem(const GeneralizedProblem&) = delete;
 
@@ -31,6 +33,7 @@ class GeneralizedProblem {
     const SortedRows& rows() const { return *rows_; }
     const Family& family() const { return *family_; }
 
+    bool centred() const { return centred_; }
     Index n() const { return linear_->n(); }
     Index p() const { return linear_->p(); }
     Index n_theta() const { return layout().n_theta(); }
@@ -51,6 +54,7 @@ class GeneralizedProblem {
     std::unique_ptr<Family> family_;
     std::unique_ptr<Problem> linear_;
     std::unique_ptr<SortedRows> rows_;
+    bool centred_;
     Vector theta_, parameters_, zero_, eta_;
 };
 

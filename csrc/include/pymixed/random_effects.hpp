@@ -93,8 +93,8 @@ class RandomBasis {
     /// `shift` and `scale` run over all columns of Rows::Z; `constant` marks the columns that are the constant 1.
     RandomBasis(const RandomEffects& layout, Vector shift, Vector scale, std::vector<bool> constant);
 
-    /// Means and standard deviations of a sample of the rows.
-    static RandomBasis from_rows(const RandomEffects& layout, const Rows& rows);
+    /// Means and standard deviations of a sample of the rows; `centred` false: scales alone.
+    static RandomBasis from_rows(const RandomEffects& layout, const Rows& rows, bool centred = true);
 
     double shift(Index column) const { return shift_[column]; }
     double scale(Index column) const { return scale_[column]; }
