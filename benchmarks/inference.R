@@ -40,7 +40,7 @@ tasks <- list(
 )
 
 numbers <- list(
-  bootstrap = function(result) apply(result$t[, names(fixef(fit)), drop = FALSE], 2, IQR, na.rm = TRUE),
+  bootstrap = function(result) NULL,
   profile = function(result) sort(confint(result)),
   profile_intervals = function(result) sort(result),
   kenward_roger = function(result) result,

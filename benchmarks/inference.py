@@ -124,7 +124,11 @@ def run_once(command: list[str]) -> Run:
         return found | {"failure": f"not done after {CPU_SECONDS} s"}
     if process.returncode != 0:
         return found | {"failure": f"exit code {process.returncode}"}
-    return found | json.loads(output)
+    found |= json.loads(output)
+    if "failure" in found:
+        print(f"  {found['failure']}", file=sys.stderr)
+        found["failure"] = f"an error with {MEMORY_BYTES / 1e9:g} GB"
+    return found
 
 
 def medians(runs: list[Run]) -> Run:
@@ -147,9 +151,10 @@ def row(case: Inference, ours: Run, theirs: Run | None) -> list[str]:
         return [*cells, "", "", goal, "", memory(ours), "", f"{ours['rounds']}"]
     if "failure" in theirs:
         return [*cells, theirs["failure"], "", goal, "", memory(ours), memory(theirs), f"{ours['rounds']}, 1"]
-    ratio, rounds = theirs["cpu"] / ours["cpu"], sorted({ours["rounds"], theirs["rounds"]}, reverse=True)
-    return [*cells, seconds(theirs["cpu"]), f"{ratio:.3g}", goal, difference(ours["numbers"], theirs["numbers"]),
-            memory(ours), memory(theirs), ", ".join(map(str, rounds))]
+    agreement = "" if case.task == "bootstrap" else difference(ours["numbers"], theirs["numbers"])  # random numbers
+    rounds = [ours["rounds"], *([theirs["rounds"]] if theirs["rounds"] != ours["rounds"] else [])]
+    return [*cells, seconds(theirs["cpu"]), f"{theirs['cpu'] / ours['cpu']:.3g}", goal, agreement, memory(ours),
+            memory(theirs), ", ".join(map(str, rounds))]
 
 
 def memory(run: Run) -> str:
@@ -158,7 +163,7 @@ def memory(run: Run) -> str:
 
 
 def difference(ours: list[float], theirs: list[float]) -> str:
-    """Largest relative difference between the results, which for a bootstrap are random."""
+    """Largest relative difference between the results."""
     a, b = np.array(ours), np.array(theirs)
     if a.shape != b.shape:
         return f"{a.size} against {b.size} numbers"
