@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import errors, families
+from ._bootstrap import Bootstrap
 from ._comparison import anova
 from ._core import __version__
 from ._pbtest import pbtest
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from . import datasets
 
 __all__ = [
+    "Bootstrap",
     "GLMMSolution",
     "LMMSolution",
     "MixedDesign",

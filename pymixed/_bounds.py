@@ -16,9 +16,12 @@ from ._inferences import TestedSolution
 from ._intervals import EstimatedModel, interval_table, normal_quantile
 from ._profile import Profile, curves, profile_intervals, profile_model
 from ._resampling import ModelPoint, Pools, make_plan
+from .errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+LAST_REPLICATE = 2**63 - 1  # whose number a signed integer holds
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -194,16 +197,19 @@ class BoundedSolution(TestedSolution[P]):
             plan = replace(plan, pools=self._residual_pools())
         check_number("n", n, Integral)
         check_number("first", first, Integral, 0)
+        if first + n > LAST_REPLICATE:
+            raise InputError(f"first: expected replicates below {LAST_REPLICATE}, got {n} from {first} on")
         resampler = self._engine.resampler(self._design, self._model_point())
         found = run(partial(resampler.draw, plan), int(first), int(n), progress)
+        own_se = resampler.fit(self._design.y[:, None], 1).se[0]
         point = self._model_point()
         here = self._parameter_values(point.coefficients[None], point.theta[None], point.extra[None])[0]
         count = len(found.status)
         return Bootstrap(
-            repr(self), kind, self._estimated.names, here, self.se,
+            repr(self), kind, self._estimated.names, here, own_se,
             self._parameter_values(found.coefficients, found.theta, found.extra), found.coefficients, found.se,
             found.theta, found.extra, found.objective, found.status, found.n_evaluations,
-            np.full(count, plan.seed, np.uint64), np.arange(first, first + count, dtype=np.int64), resampler.statuses)
+            np.full(count, plan.seed, np.uint64), np.arange(count, dtype=np.int64) + int(first), resampler.statuses)
 
     @abstractmethod
     def _residual_pools(self) -> Pools:

@@ -147,6 +147,7 @@ class GeneralizedDeviance:
 # coefficients, standard errors, theta, sigma or further parameters, criterion, status, evaluations: a row per fit
 Refits: TypeAlias = tuple[Array, Array, Array, Array, Array, NDArray[np.int8], NDArray[np.intp]]
 
+EXACT_FIT: float
 STATUSES: tuple[str, ...]
 
 class RefitOptions:

@@ -110,9 +110,9 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
 
     def resampler(self, design: MixedDesign, point: ModelPoint, reml: bool | None = None) -> GeneralizedResampler:
         """The same model to be fitted to other responses; `reml` has no meaning here."""
-        _, _, options = self._arguments
-        return GeneralizedResampler(self.problem, design, point, int(options.n_agq), options.curvature, options.tol,
-                                    options.max_iter)
+        _, family, options = self._arguments
+        return GeneralizedResampler(self.problem, design, point, family, int(options.n_agq), options.curvature,
+                                    options.tol, options.max_iter)
 
     def internal_derivatives(self, x: Array) -> tuple[Array, Array]:
         """Gradient and Hessian in the core's coordinates, whose columns are centred and scaled.

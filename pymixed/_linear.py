@@ -38,10 +38,6 @@ from .inference import (
 )
 from .solution import LMMSolution
 
-# Residual sum of squares, in units of that of the response as the core scales it, below which it is rounding: the core
-# finds it as a difference of sums.
-EXACT_FIT = 1e-14
-
 
 @dataclass(frozen=True)
 class LinearOptions(FitOptions):
@@ -159,7 +155,7 @@ def estimate_linear(design: MixedDesign, timer: Timer,
         raise InputError(f"y: {status}")
     beta, C, pwrss, modes, gradient, hessian = estimates
     total_weight = design.n if design.weights is None else design.weights.sum()
-    if pwrss <= EXACT_FIT * total_weight * engine.problem.response_scale**2:
+    if pwrss <= _core.EXACT_FIT * total_weight * engine.problem.response_scale**2:
         raise InputError(f"response {design.response_name!r}: expected values that the model does not fit exactly, got "
                          f"a residual sum of squares of {pwrss:.2g}, which is rounding")
 

@@ -240,7 +240,8 @@ def profile_intervals(found: Sequence[Curve], level: float) -> pd.DataFrame:
     return interval_table([one.parameter for one in found], limits)
 
 
-def profile_model(model: EstimatedModel, names: str | Iterable[str] | None, level: float, progress: bool) -> Profile:
+def profile_model(model: EstimatedModel, names: str | Iterable[str] | None, level: float,
+                  progress: bool = False) -> Profile:
     """Profiles out to the joint region of a level, with a progress bar if wanted."""
     from scipy.special import chdtri
 

@@ -6,9 +6,12 @@ import numpy as np
 from . import _core
 from ._clusters import Clusters
 from ._common import Array
+from ._custom import Custom
+from ._family import Family
 from ._fitting import structure
 from ._resampling import ModelPoint, Plan, Pools, RefitArrays
 from .design import MixedDesign
+from .errors import InputError
 
 
 class CoreResampler:
@@ -79,17 +82,18 @@ class GeneralizedResampler(CoreResampler):
     Parameters
     ----------
     problem : GeneralizedProblem
+    family : Family
     n_agq : int
     curvature : str
     design, point, tol, max_iter
         As for `CoreResampler`.
     """
 
-    def __init__(self, problem: _core.GeneralizedProblem, design: MixedDesign, point: ModelPoint, n_agq: int,
-                 curvature: str, tol: float, max_iter: int) -> None:
+    def __init__(self, problem: _core.GeneralizedProblem, design: MixedDesign, point: ModelPoint, family: Family,
+                 n_agq: int, curvature: str, tol: float, max_iter: int) -> None:
         beta = point.coefficients if n_agq else np.empty(0)
         super().__init__(design, point, np.concatenate([point.theta, beta, point.extra]), tol, max_iter)
-        self._problem, self._zero_inflation = problem, design.zero_inflation
+        self._problem, self._zero_inflation, self._family = problem, design.zero_inflation, family
         self._n_agq, self._curvature = n_agq, curvature
         self._core = _core.GeneralizedRefits(problem, n_agq, curvature)
 
@@ -99,13 +103,21 @@ class GeneralizedResampler(CoreResampler):
             return RefitArrays(*_core.fit_generalized_clusters(
                 self._problem, self.rows, self._zero_inflation, core_clusters(plan.clusters), self._n_agq,
                 self._curvature, draws, options))
+        self._check_family()
         return RefitArrays(*self._core.parametric(self.point, draws, options))
 
     def responses(self, plan: Plan, first: int, count: int) -> Array:
+        self._check_family()
         return self._core.responses(self.point, _core.Draws(plan.seed, first, count))
 
     def fit(self, Y: Array, n_threads: int) -> RefitArrays:
         return RefitArrays(*self._core.fit_columns(Y, self.options(n_threads)))
+
+    def _check_family(self) -> None:
+        if isinstance(self._family, Custom):
+            raise InputError("family: expected one of the package's own to simulate responses from, got "
+                             f"{self._family!r}, whose distribution is only known by its density; a cluster bootstrap "
+                             "simulates nothing")
 
 
 def core_clusters(clusters: Clusters) -> _core.Clusters:

@@ -15,6 +15,7 @@ from ._common import Array, MixedParams, TermCovariance, check_choice, check_num
 from .design import MixedDesign
 from .errors import InputError
 
+MOST_THREADS = 1024
 KINDS = ("parametric", "residual", "cluster")
 
 
@@ -115,6 +116,8 @@ def make_plan(design: MixedDesign, kind: str, seed: int | None, cluster: Any, n_
     """A plan from what the user says, checked; see `LMMSolution.bootstrap`. Pools are still missing."""
     check_choice("kind", kind, KINDS)
     check_number("n_threads", 1 if n_threads is None else n_threads, Integral)
+    if n_threads is not None and n_threads > MOST_THREADS:
+        raise InputError(f"n_threads: expected at most {MOST_THREADS}, got {n_threads}")
     if seed is not None:
         check_number("seed", seed, Integral, 0)
         if seed >= 2**64:

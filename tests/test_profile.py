@@ -18,6 +18,7 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from profile_judge import Judge, held, lowest
 from scipy.stats import norm
+from simulation_studies import STUDIES
 
 import pymixed as pm
 from pymixed._intervals import linear_model
@@ -363,3 +364,16 @@ def test_a_profile_that_cannot_be_followed_is_nan(slopes: Any, monkeypatch: pyte
     assert 22 < lower < 23
     with pytest.warns(ProfileWarning, match="the profiles of sigma end early"):
         slopes.profile("sigma")
+
+
+@pytest.mark.filterwarnings("ignore:singular fit")
+def test_a_limit_where_a_standard_deviation_is_about_to_vanish() -> None:
+    """The core's iteration is slow there; the point that it leaves is good enough."""
+    study = STUDIES["slopes"]
+    y = study.responses(np.random.default_rng([study.seed, 382]))
+    fit = study.fit(y, reml=False)
+    limit = float(fit.conf_int(method="profile", parameters="X1").loc["X1", "upper"])
+    restricted = study.fit(y, np.delete(study.X, 1, axis=1), reml=False, offset=limit * study.X[:, 1],
+                           optimizer="Nelder-Mead")
+    # TOLERATED_GAIN of the criterion at the limit
+    assert_allclose(restricted.params.objective - fit.params.objective, norm.isf(0.025) ** 2, atol=2e-6)

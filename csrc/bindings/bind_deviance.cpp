@@ -35,6 +35,7 @@ struct Estimates {
 }  // namespace
 
 void bind_deviance(py::module_& module) {
+    module.attr("EXACT_FIT") = exact_fit;
     py::class_<FitResult>(module, "FitResult")
         .def_property_readonly("status", [](const FitResult& fit) { return to_string(fit.status); })
         .def_property_readonly("success", [](const FitResult& fit) { return fit.status == Status::Success; })

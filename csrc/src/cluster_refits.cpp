@@ -21,13 +21,14 @@ Refits fit_clusters(const Problem& problem, const Rows& rows, const Clusters& cl
     for_each_parallel(draws.count, options.n_threads, [&] {
         return [&](Index i) {
             const ClusterResampling::Sample sample = resampling.draw(stream(draws, i));
-            const Problem drawn(sample.layout, sample.rows.view());
-            if (drawn.p() < problem.p()) {
-                refits.status[i] = Status::RankDeficient;
+            refits.status[i] = Status::RankDeficient;
+            if (sample.rows.y.size() <= problem.p())
                 return;
-            }
+            const Problem drawn(sample.layout, sample.rows.view());
+            if (drawn.p() < problem.p())
+                return;
             Deviance deviance(drawn, reml);
-            refits.set(i, fit(deviance, options.fit), deviance);
+            refits.set(i, fit(deviance, options.fit), deviance, sample.rows.total_weight());
         };
     });
     return refits;
@@ -42,12 +43,13 @@ Refits fit_clusters(const GeneralizedProblem& problem, const Rows& rows, const s
     for_each_parallel(draws.count, options.n_threads, [&] {
         return [&](Index i) {
             const ClusterResampling::Sample sample = resampling.draw(stream(draws, i));
+            refits.status[i] = Status::RankDeficient;
+            if (sample.rows.y.size() <= problem.p())
+                return;
             const GeneralizedProblem drawn(sample.layout, sample.rows.view(), problem.family().clone(),
                                            sample.rows.zero_inflation(), Method::Automatic, 0.0, problem.centred());
-            if (drawn.p() < problem.p()) {
-                refits.status[i] = Status::RankDeficient;
+            if (drawn.p() < problem.p())
                 return;
-            }
             GeneralizedDeviance deviance(drawn, n_nodes, information);
             deviance.set_response(drawn.rows().y);
             refits.set(i, fit(deviance, options.fit), deviance);

@@ -18,6 +18,7 @@ struct OwnedRows {
     /// @param kept  columns of rows.X
     OwnedRows(const Rows& rows, const std::vector<Index>& kept, const std::vector<ColumnView>& zero_inflation);
     Rows view() const;
+    double total_weight() const { return weights.size() > 0 ? weights.sum() : static_cast<double>(y.size()); }
     std::vector<ColumnView> zero_inflation() const;
     /// These rows in this order, codes apart.
     OwnedRows take(const std::vector<Index>& rows) const;

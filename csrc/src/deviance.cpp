@@ -19,11 +19,12 @@ Deviance::Deviance(const Problem& problem, bool reml, int n_threads)
       parameters_(std::make_unique<TemplateParameters>(problem.layout(), problem.products().random_basis())),
       H_(problem.layout().make_templates()),
       TH_(H_) {
-    const Index m = problem.layout().n_theta();
+    const Index m = problem.layout().n_theta(), p = problem.p();
+    coefficient_map_ = problem.products().fixed_basis().U().topLeftCorner(p, p).inverse();
     gradient_.setZero(m);
     for (Matrix* a : {&information_, &curvature_})
         a->setZero(m, m);
-    Gc_.setZero(m, problem.p());
+    Gc_.setZero(m, p);
     if (problem.has_tail())
         leading_R_.resize(problem.leading().n_levels * problem.leading().c * problem.leading().c);
 }
@@ -57,14 +58,13 @@ void Deviance::restrict_to(const Restriction& restriction) {
     }
     if (reml_)
         throw std::invalid_argument("restriction: expected maximum likelihood where coefficients are held");
-    const FixedBasis& basis = problem_.products().fixed_basis();
-    const Index p = problem_.p();
-    const Vector a = basis.U().topLeftCorner(p, p).transpose().partialPivLu().solve(restriction.contrast);
-    pls_->hold(a, (restriction.value - a.dot(basis.gamma)) / basis.y_scale);
+    const ResponseView& response = pls_->response();
+    const Vector a = coefficient_map_.transpose() * restriction.contrast;
+    pls_->hold(a, (restriction.value - a.dot(*response.gamma)) / response.scale);
 }
 
 double Deviance::contrast_slope() const {
-    return precision() * pls_->held_slope() / problem_.products().fixed_basis().y_scale;
+    return precision() * pls_->held_slope() / pls_->response().scale;
 }
 
 void Deviance::replace_internal(const Templates* basis) {
@@ -73,7 +73,7 @@ void Deviance::replace_internal(const Templates* basis) {
 
 /// nu / r^2, or 1 / sigma^2 where sigma is known, in internal units.
 double Deviance::precision() const {
-    const double scale = problem_.products().fixed_basis().y_scale;
+    const double scale = pls_->response().scale;
     return sigma_ > 0.0 ? scale * scale / (sigma_ * sigma_) : static_cast<double>(nu()) / pls_->pwrss();
 }
 

@@ -14,16 +14,16 @@ double Deviance::pwrss() const {
     return scale * scale * pls_->pwrss();
 }
 
+double Deviance::response_scale() const {
+    return pls_->response().scale;
+}
+
 Vector Deviance::beta() const {
-    const FixedBasis& basis = problem_.products().fixed_basis();
-    const Index p = problem_.p();
-    return basis.U().topLeftCorner(p, p).partialPivLu().solve(*pls_->response().gamma + pls_->response().scale * pls_->beta());
+    return coefficient_map_ * (*pls_->response().gamma + pls_->response().scale * pls_->beta());
 }
 
 Matrix Deviance::unscaled_covariance() const {
-    const Index p = problem_.p();
-    const Matrix root =
-        problem_.products().fixed_basis().U().topLeftCorner(p, p).partialPivLu().solve(pls_->RX_inverse());
+    const Matrix root = coefficient_map_ * pls_->RX_inverse();
     return root * root.transpose();
 }
 
@@ -130,8 +130,7 @@ std::vector<Matrix> Deviance::covariance_derivatives() {
             add(tail.block_factor[J], tail.block_start[J + 1] - tail.block_start[J],
                 scores_->tail_rows().data() + tail.block_start[J] * P);
     }
-    const Matrix root =
-        problem_.products().fixed_basis().U().topLeftCorner(p, p).partialPivLu().solve(pls_->RX_inverse());
+    const Matrix root = coefficient_map_ * pls_->RX_inverse();
     for (Matrix& dC : change)
         dC = (root * dC * root.transpose()).eval();
     return change;

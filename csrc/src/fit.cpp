@@ -84,9 +84,11 @@ NewtonResult minimise(TemplateObjective& objective, const Vector& start, const N
     return newton;
 }
 
-FitResult result_of(const NewtonResult& newton, Vector user) {
+FitResult result_of(TemplateObjective& objective, const NewtonResult& newton, Vector user) {
     FitResult result;
     result.status = newton.status;
+    const bool unfinished = newton.status == Status::IterationLimit || newton.status == Status::NoDescent;
+    result.trapped = unfinished && objective.escape(newton.x, 1.0).size() > 0;
     result.internal = newton.x;
     result.parameters = std::move(user);
     result.objective = newton.value;
@@ -103,7 +105,7 @@ FitResult fit(Deviance& deviance, const FitOptions& options) {
         options.start.size() > 0 ? deviance.to_internal(options.start) : minque_start(deviance.problem());
     InternalObjective<Deviance> objective(deviance);
     const NewtonResult newton = minimise(objective, start, options.newton);
-    return result_of(newton, deviance.to_user(newton.x));
+    return result_of(objective, newton, deviance.to_user(newton.x));
 }
 
 FitResult fit(GeneralizedDeviance& deviance, const FitOptions& options) {
@@ -118,7 +120,7 @@ FitResult fit(GeneralizedDeviance& deviance, const FitOptions& options) {
     NewtonResult newton = minimise(objective, start, options.newton);
     if (newton.status == Status::NotPositiveDefinite)
         newton.status = Status::ModesNotFound;
-    FitResult result = result_of(newton, deviance.to_user(newton.x));
+    FitResult result = result_of(objective, newton, deviance.to_user(newton.x));
     result.n_differences = deviance.n_evaluations() - before - newton.n_evaluations;
     return result;
 }

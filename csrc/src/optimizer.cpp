@@ -1,21 +1,51 @@
 #include "pymixed/optimizer.hpp"
 
-#include <Eigen/Cholesky>
 #include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace pymixed {
+
+/// H^-1 b into x by Cholesky's factor, which takes the place of H; false unless all pivots are positive, none of them
+/// tiny next to another.
+template <class Square>
+static bool solve_positive(Square H, const Vector& b, Vector& x) {
+    const Index m = b.size();
+    double least = std::numeric_limits<double>::infinity(), largest = 0.0;
+    x = b;
+    for (Index j = 0; j < m; ++j) {
+        double* column = H.data() + j * m;
+        for (Index k = 0; k < j; ++k)
+            for (Index i = j; i < m; ++i)
+                column[i] -= H(j, k) * H(i, k);
+        if (!(column[j] > 0.0))
+            return false;
+        least = std::min(least, column[j]);
+        largest = std::max(largest, column[j]);
+        const double inverse = 1.0 / std::sqrt(column[j]);
+        x[j] *= inverse;
+        for (Index i = j; i < m; ++i)
+            column[i] *= inverse;
+        for (Index i = j + 1; i < m; ++i)
+            x[i] -= x[j] * column[i];
+    }
+    for (Index j = m - 1; j >= 0; --j) {
+        for (Index i = j + 1; i < m; ++i)
+            x[j] -= H(i, j) * x[i];
+        x[j] /= H(j, j);
+    }
+    return least > 1e-8 * largest;
+}
 
 Vector solve_absolute(const Matrix& H, const Vector& b) {
     if (b.size() == 0)
         return b;
-    if (const Eigen::LLT<Matrix> llt(H);
-        llt.info() == Eigen::Success) {  // the common case: H is its own absolute value
-        const auto pivots = llt.matrixLLT().diagonal().array().square();
-        if (pivots.minCoeff() > 1e-8 * pivots.maxCoeff())
-            return llt.solve(b);
-    }
+    using Small = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor, 8, 8>;  // on the stack
+    // the common case: H is its own absolute value
+    if (Vector x;
+        b.size() <= Small::MaxRowsAtCompileTime ? solve_positive<Small>(H, b, x) : solve_positive<Matrix>(H, b, x))
+        return x;
     const Eigen::SelfAdjointEigenSolver<Matrix> eigen(H);
     const Vector size = eigen.eigenvalues().cwiseAbs();
     const double least = std::max(1e-10 * size.maxCoeff(), 1e-300);

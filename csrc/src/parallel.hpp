@@ -5,6 +5,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -13,7 +14,8 @@
 namespace pymixed {
 
 /// Calls work(i) for every i below `count`, `work` being what make_worker() gives each thread: its workspace. Who does
-/// which is not determined, so work(i) must depend on i alone. The first exception ends all and is thrown again.
+/// which is not determined, so work(i) must depend on i alone. The first exception ends all and is thrown again. Where
+/// the system gives no more threads, those that there are do it.
 template <class MakeWorker>
 void for_each_parallel(Index count, int n_threads, MakeWorker&& make_worker) {
     std::atomic<Index> next{0};
@@ -31,8 +33,12 @@ void for_each_parallel(Index count, int n_threads, MakeWorker&& make_worker) {
         }
     };
     std::vector<std::thread> others;
-    for (Index k = 1; k < std::min<Index>(n_threads, count); ++k)
-        others.emplace_back(loop);
+    others.reserve(std::max<Index>(std::min<Index>(n_threads, count), 1));
+    try {
+        while (others.size() + 1 < others.capacity())
+            others.emplace_back(loop);
+    } catch (const std::system_error&) {
+    }
     loop();
     for (std::thread& thread : others)
         thread.join();

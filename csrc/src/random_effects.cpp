@@ -118,8 +118,10 @@ RandomBasis::RandomBasis(const RandomEffects& layout, Vector shift, Vector scale
     }
     for (const auto& term : layout.terms()) {
         const Matrix& C = user_[term.factor];
+        term_.push_back(term_basis(term));
+        term_inverse_.push_back(term_.back().inverse());
         internal_[term.factor].middleCols(term.first_column, term.n_cols) =
-            C.middleCols(term.first_column, term.n_cols) * term_basis(term).inverse();
+            C.middleCols(term.first_column, term.n_cols) * term_inverse_.back();
     }
 }
 
@@ -163,11 +165,10 @@ Matrix lower_factor(Matrix A) {
 
 Vector RandomBasis::convert(const RandomEffects& layout, const Vector& from, bool to_user) const {
     Vector out(from.size());
-    for (const auto& term : layout.terms()) {
-        const Matrix C = term_basis(term);
-        Matrix T = layout.lower_triangle(term, from);
-        T = lower_factor(to_user ? Matrix(C.inverse() * T) : Matrix(C * T));
-        layout.lower_triangle_into(term, T, out);
+    const std::vector<Matrix>& change = to_user ? term_inverse_ : term_;
+    for (std::size_t t = 0; t < change.size(); ++t) {
+        const RandomEffects::Term& term = layout.terms()[t];
+        layout.lower_triangle_into(term, lower_factor(change[t] * layout.lower_triangle(term, from)), out);
     }
     return out;
 }

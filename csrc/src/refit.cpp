@@ -2,6 +2,8 @@
 
 #include <cmath>
 #include <limits>
+#include <stdexcept>
+#include <string>
 
 #include "parallel.hpp"
 #include "response_sums.hpp"
@@ -24,10 +26,12 @@ Refits::Refits(Index count, const Problem& problem) : Refits(count, problem.p(),
 Refits::Refits(Index count, const GeneralizedProblem& problem)
     : Refits(count, problem.p(), problem.n_theta(), problem.family().n_parameters() + problem.n_zero()) {}
 
-void Refits::set(Index row, const FitResult& found, const Deviance& deviance) {
-    status[row] = found.status;
+void Refits::set(Index row, const FitResult& found, const Deviance& deviance, double total_weight) {
     n_evaluations[row] = found.n_evaluations;
-    if (found.status == Status::NotPositiveDefinite || !(deviance.pwrss() > 0.0))
+    const double scale = deviance.response_scale();
+    const bool exact = !(deviance.pwrss() > exact_fit * total_weight * scale * scale);
+    status[row] = exact ? Status::NotPositiveDefinite : found.judged();
+    if (status[row] != Status::Success)
         return;
     const double sigma2 = deviance.sigma2();
     theta.row(row) = found.parameters.transpose();
@@ -38,9 +42,9 @@ void Refits::set(Index row, const FitResult& found, const Deviance& deviance) {
 }
 
 void Refits::set(Index row, const FitResult& found, GeneralizedDeviance& deviance) {
-    status[row] = found.status;
     n_evaluations[row] = found.n_evaluations;
-    if (found.status == Status::NotPositiveDefinite || found.status == Status::ModesNotFound)
+    status[row] = found.judged();
+    if (status[row] != Status::Success)
         return;
     theta.row(row) = found.parameters.head(theta.cols()).transpose();
     beta.row(row) = deviance.beta().transpose();
@@ -52,6 +56,8 @@ void Refits::set(Index row, const FitResult& found, GeneralizedDeviance& devianc
 namespace {
 
 ResponseSource columns_of(const Matrix& Y, const SortedRows& rows) {
+    if (Y.rows() != rows.n)
+        throw std::invalid_argument("Y: expected " + std::to_string(rows.n) + " rows, got " + std::to_string(Y.rows()));
     return [&](Index i, Vector& y) {
         for (Index k = 0; k < rows.n; ++k)
             y[k] = Y(rows.order[k], i);
@@ -97,7 +103,7 @@ Refits LinearRefits::fit_all(Index count, const ResponseSource& source, const Re
             source(i, y);
             sums->set(y);
             deviance->set_response(sums->view());
-            refits.set(i, fit(*deviance, options.fit), *deviance);
+            refits.set(i, fit(*deviance, options.fit), *deviance, sums->total_weight());
         };
     });
     return refits;

@@ -22,6 +22,8 @@ ResponseSums::ResponseSums(const Problem& problem, const SortedRows& rows)
     XtWX_.compute(XytXy_.topLeftCorner(p, p));
 }
 
+static constexpr double rounding = 1e-10;  // of a response, what may be left of it by rounding: as in FixedBasis
+
 void ResponseSums::set(const Vector& y) {
     const Index p = problem_.p(), P = p + 1;
     rest_ = y;
@@ -34,12 +36,13 @@ void ResponseSums::set(const Vector& y) {
             weighted_ = rest_;
     };
     weigh();
+    const double whole = std::sqrt(rest_.dot(weighted_) / sum_weights_);
     gamma_.noalias() = rows_.X.transpose() * weighted_;
     XtWX_.solveInPlace(gamma_);
     rest_.noalias() -= rows_.X * gamma_;
     weigh();
     const double size = std::sqrt(rest_.dot(weighted_) / sum_weights_);
-    scale_ = size > 0.0 ? size : 1.0;
+    scale_ = size > rounding * whole ? size : (whole > 0.0 ? whole : 1.0);
     weighted_ /= scale_;
 
     auto column = XytXy_.col(p).head(p);

@@ -4,7 +4,8 @@
 //     y - offset = X~ gamma + scale y~,    X~'W y~,   y~'W y~,   Z'W y~
 //
 // gamma is the weighted regression on X~, so that a response far from zero loses no digits; what remains has unit
-// root mean square. Everything else of the problem stays as it is. One per workspace; set() allocates nothing.
+// root mean square, or is rounding next to a response that has. Everything else of the problem stays as it is. One per
+// workspace; set() allocates nothing.
 
 #include <Eigen/Cholesky>
 
@@ -19,6 +20,7 @@ class ResponseSums {
     /// @param y  n values in the order of the sorted rows, offset included
     void set(const Vector& y);
     ResponseView view() const;
+    double total_weight() const { return sum_weights_; }
 
  private:
     void set_moments();

@@ -9,16 +9,14 @@ namespace pymixed {
 
 static constexpr double singular = 1e-4;  // singular values of a template below this are tested as zero
 
-/// Where in x each template column stands; its diagonal entry is the first.
-std::vector<TemplateObjective::Column> TemplateObjective::template_columns() const {
+TemplateObjective::TemplateObjective(const RandomEffects& layout)
+    : layout_(layout), vanishes_(layout.entries().size()) {
     const auto& entries = layout_.entries();
-    std::vector<Column> columns;
     for (Index i = 0; i < static_cast<Index>(entries.size()); ++i) {
         if (entries[i].row == entries[i].col)
-            columns.push_back({i, 0});
-        ++columns.back().rows;
+            columns_.push_back({i, 0});
+        ++columns_.back().rows;
     }
-    return columns;
 }
 
 /// In variances the criterion is nearly linear where a standard deviation t goes to zero, in t it is quartic and
@@ -26,24 +24,23 @@ std::vector<TemplateObjective::Column> TemplateObjective::template_columns() con
 /// would make clearly negative, the last of a term and then small ones before it, are tried at zero, the other
 /// parameters following them.
 Vector TemplateObjective::shortcut(const Vector& x) {
-    const Vector step = -solve_absolute(average_information(), gradient());
-    std::vector<Index> zero, other;
+    Vector step = solve_absolute(average_information(), gradient());
+    step = -step;
     bool shrinks = false, later_are_zero = true;
-    const std::vector<Column> columns = template_columns();
-    for (auto column = columns.rbegin(); column != columns.rend(); ++column) {
+    for (auto column = columns_.rbegin(); column != columns_.rend(); ++column) {
         const auto t = x.segment(column->first, column->rows);
         const auto s = step.segment(column->first, column->rows);
         const bool eligible = column->rows == 1 || (later_are_zero && t.norm() < 0.2);
         const bool vanishes = eligible && t.dot(s) <= -0.7 * t.squaredNorm();
-        for (Index i = 0; i < column->rows; ++i)
-            (vanishes ? zero : other).push_back(column->first + i);
+        std::fill_n(vanishes_.begin() + column->first, column->rows, vanishes);
         shrinks = shrinks || (vanishes && t.squaredNorm() > 0.0);
         later_are_zero = vanishes;
     }
     if (!shrinks)
         return {};
-    for (Index i = layout_.n_theta(); i < x.size(); ++i)
-        other.push_back(i);
+    std::vector<Index> zero, other;
+    for (Index i = 0; i < x.size(); ++i)
+        (i < layout_.n_theta() && vanishes_[i] ? zero : other).push_back(i);
     const Index n_other = static_cast<Index>(other.size());
     Vector point = x, slope(n_other);
     Matrix H(n_other, n_other);
@@ -88,20 +85,33 @@ bool TemplateObjective::turn_rows(const Vector& x, const Vector& step, Vector& p
     return turned;
 }
 
+/// Whether the smallest singular value of a triangular T is below `singular`.
+static bool is_singular(const Matrix& T) {
+    // the product of the others is at most a power of their mean square (Yu & Gu 1997, Linear Algebra Appl. 252)
+    const double others = static_cast<double>(std::max<Index>(T.rows() - 1, 1));
+    const double determinant = std::abs(T.diagonal().prod());
+    if (determinant * std::pow(others / T.squaredNorm(), 0.5 * static_cast<double>(T.rows() - 1)) > 1.01 * singular)
+        return false;
+    return Eigen::JacobiSVD<Matrix>(T).singularValues()[T.rows() - 1] < singular;
+}
+
 /// A template of less than full rank is stationary in the directions that it lacks. It is a minimum only if H of
 /// its term is positive semi-definite; otherwise variance is added along the most negative direction.
 Vector TemplateObjective::escape(const Vector& x, double fraction) {
     const double size = 0.3 * fraction;
     for (const auto& term : layout_.terms()) {
         const Index c = term.n_cols;
-        const Matrix T = layout_.lower_triangle(term, x), H = variance_gradient(term);
+        const Matrix T = layout_.lower_triangle(term, x);
+        if (!is_singular(T))
+            continue;
+        const Matrix H = variance_gradient(term);
         const double tolerance = 1e-4 * std::max(1.0, H.cwiseAbs().maxCoeff());
         Vector away = x;
         if (term.structure == Structure::Diagonal) {
             for (Index j = 0; j < c; ++j)
                 if (std::abs(T(j, j)) < singular && H(j, j) < -tolerance)
                     away[term.first_theta + j] += size;
-        } else if (Eigen::JacobiSVD<Matrix>(T).singularValues()[c - 1] < singular) {
+        } else {
             const Eigen::SelfAdjointEigenSolver<Matrix> eigen(H);
             if (eigen.eigenvalues()[0] >= -tolerance)
                 continue;

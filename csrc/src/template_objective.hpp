@@ -10,7 +10,7 @@ namespace pymixed {
 
 class TemplateObjective : public Objective {
  public:
-    explicit TemplateObjective(const RandomEffects& layout) : layout_(layout) {}
+    explicit TemplateObjective(const RandomEffects& layout);
 
     Vector shortcut(const Vector& x) override;
     Vector escape(const Vector& x, double fraction) override;
@@ -29,10 +29,11 @@ class TemplateObjective : public Objective {
     struct Column {
         Index first, rows;
     };
-    std::vector<Column> template_columns() const;
     bool turn_rows(const Vector& x, const Vector& step, Vector& point) const;
 
     const RandomEffects& layout_;
+    std::vector<Column> columns_;  // where in x each template column stands; its diagonal entry is the first
+    std::vector<bool> vanishes_;   // entries of theta
 };
 
 }  // namespace pymixed

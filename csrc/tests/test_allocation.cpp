@@ -1,4 +1,5 @@
-// After its first round the criterion and its derivatives ask for no memory, in every regime.
+// After its first round the criterion and its derivatives ask for no memory, in every regime; nor do the sums of other
+// responses.
 //
 // The trap stands in for malloc and its relatives, through which operator new and Eigen's own allocator go.
 // It needs glibc's second names of these functions and no sanitizer in their place; elsewhere nothing is counted.
@@ -10,6 +11,7 @@
 #include "designs.hpp"
 #include "leading.hpp"
 #include "pymixed/deviance.hpp"
+#include "response_sums.hpp"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED
@@ -88,6 +90,31 @@ void check_quiet(const Problem& problem) {
     }
 }
 
+/// Allocations of setting another response and evaluating its criterion.
+void check_quiet_response(Design design, bool weighted) {
+    if (weighted)
+        design.weights = Vector::LinSpaced(design.n(), 0.5, 2.0);
+    Rows rows = design.rows();
+    const Vector offset = Vector::LinSpaced(design.n(), -3.0, 3.0);
+    rows.offset = weighted ? offset.data() : nullptr;
+    const Problem problem(design.layout(), rows);
+    const SortedRows sorted(problem, rows, {});
+    ResponseSums sums(problem, sorted);
+    Deviance deviance(problem, true);
+    const Vector theta = designs::some_theta(problem.layout(), 1), other = 3.0 * sorted.y;
+    deviance.set_response(sums.view());
+    deviance.evaluate(theta, Coordinates::User);
+    const long before = allocations;
+    sums.set(other);
+    const long between = allocations;
+    deviance.set_response(sums.view());
+    deviance.evaluate(theta, Coordinates::User);
+    const long after = allocations;
+    CHECK(between == before);
+    CHECK(after == between);
+    CHECK(std::isfinite(deviance.value()));
+}
+
 constexpr Index columns_of_X[] = {0, 1, 30};
 
 }  // namespace
@@ -146,4 +173,13 @@ TEST("dense and sparse tails, scalar and vector-valued") {
                     CHECK(problem.method() == method);
                     check_quiet(problem);
                 }
+}
+
+TEST("another response") {
+    for (const bool weighted : {false, true})
+        for (const Index p : columns_of_X)
+            for (const Index c : {1, 2, 3}) {
+                check_quiet_response(designs::simulate(900, p, {{100, c}}, 5), weighted);
+                check_quiet_response(designs::simulate(900, p, {{100, c}, {20, 2}, {12, 1}}, 6), weighted);
+            }
 }

@@ -22,6 +22,10 @@
 
 namespace pymixed {
 
+/// A residual sum of squares r^2 of at most this part of the response's, as the core scales it, is rounding: the core
+/// finds it as a difference of sums. The model fits the response exactly.
+constexpr double exact_fit = 1e-14;
+
 /// What a profile likelihood takes out of the minimisation.
 struct Restriction {
     double sigma = 0.0;  ///< residual standard deviation; 0: the one that minimises the criterion
@@ -45,7 +49,7 @@ class Deviance {
     /// Another response on the same rows, for all calls that follow; what it points to must outlive it.
     void set_response(const ResponseView& response);
 
-    /// What all functions below are of from the next evaluate() on. With a known sigma
+    /// What all functions below are of from the next evaluate() on, as the response set before. With a known sigma
     ///
     ///     d = log|M| + nu log(2 pi sigma^2) + r^2 / sigma^2 - sum log w    (REML: + log|RX|^2)
     ///
@@ -87,7 +91,8 @@ class Deviance {
     Index nu() const { return reml_ ? problem_.n() - problem_.p() : problem_.n(); }
 
     // Quantities of the last evaluate(), in the host's units.
-    double pwrss() const;  ///< r^2
+    double pwrss() const;           ///< r^2
+    double response_scale() const;  ///< about the root mean square of the response, or of what X leaves of it
     double sigma2() const { return sigma_ > 0.0 ? sigma_ * sigma_ : pwrss() / static_cast<double>(nu()); }
     Vector beta() const;                 ///< p, of the columns that are kept
     Matrix unscaled_covariance() const;  ///< (X'V^-1X)^-1
@@ -114,7 +119,8 @@ class Deviance {
     std::unique_ptr<PenalizedLeastSquares> pls_;
     std::unique_ptr<Scores> scores_;
     std::unique_ptr<TemplateParameters> parameters_;
-    Templates H_, TH_;  // per factor: H, T'H
+    Matrix coefficient_map_;  // the host's coefficients from the internal ones
+    Templates H_, TH_;        // per factor: H, T'H
     Vector gradient_;
     Matrix information_, curvature_, Gc_;  // Gc: c_i'G
     std::vector<double> leading_R_;

@@ -22,6 +22,15 @@ struct FitResult {
     double expected_gain = 0.0;
     Index n_evaluations = 0, n_gradients = 0;
     Index n_differences = 0;  ///< evaluations that went into differences of the gradient, not counted above
+    bool trapped = false;     ///< stationary where derivatives show a way down
+
+    /// The status by what is left to gain: an iteration that did not end, its parameters on their way to infinity, has
+    /// found the minimum where a further step promises next to nothing.
+    Status judged() const {
+        constexpr double certified_gain = 2e-6;  // in log-likelihood half of it: what a certified fit may leave
+        const bool unfinished = status == Status::IterationLimit || status == Status::NoDescent;
+        return unfinished && !trapped && expected_gain < certified_gain ? Status::Success : status;
+    }
 };
 
 FitResult fit(Deviance& deviance, const FitOptions& options);

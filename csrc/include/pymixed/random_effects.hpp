@@ -115,6 +115,7 @@ class RandomBasis {
     Vector shift_, scale_;
     std::vector<bool> constant_;
     Templates user_, internal_;
+    std::vector<Matrix> term_, term_inverse_;  // of each term, the columns of T~ = term T(theta)
 };
 
 /// Lower-triangular L (c x c) with a non-negative diagonal and L L' = A A' for A with c rows and at least c columns, by

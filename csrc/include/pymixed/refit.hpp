@@ -56,7 +56,8 @@ struct Refits {
     Refits(Index count, const Problem& problem);
     Refits(Index count, const GeneralizedProblem& problem);
     /// Where a fit ended, its criterion left there.
-    void set(Index row, const FitResult& found, const Deviance& deviance);
+    /// @param total_weight  of all rows
+    void set(Index row, const FitResult& found, const Deviance& deviance, double total_weight);
     void set(Index row, const FitResult& found, GeneralizedDeviance& deviance);
 
     RowMatrix beta, se, theta, extra;  ///< as in ModelPoint; standard errors with theta held
