@@ -4,10 +4,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import errors, families
-from ._bootstrap import Bootstrap
-from ._comparison import anova
 from ._core import __version__
-from ._pbtest import pbtest
+from ._inference.bootstrap import Bootstrap
+from ._inference.comparison import anova
+from ._inference.pbtest import pbtest
 from .design import MixedDesign, Term
 from .solution import GLMMSolution, LMMSolution
 from .solvers import glmer, glmm, lmer, lmm

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._common import Array
-from ._resampling import ModelPoint, Resampler
+from ._inference.resampling import ModelPoint, Resampler
 from .design import MixedDesign
 
 
@@ -169,7 +169,7 @@ class Criterion(Protocol):
     def constrained_fit(self, kind: str, place: tuple[int, int, int], value: float, start: Array) -> ConstrainedFit:
         """Its minimum with one parameter held, looked for near the coordinates `start`.
 
-        The parameter is named as by `pymixed._intervals.Parameter`; after REML there is none for a coefficient.
+        The parameter is named as by `_inference.intervals.Parameter`; after REML there is none for a coefficient.
         """
 
 

@@ -29,8 +29,8 @@ from ._fitting import (
     structure,
     warn_of_convergence,
 )
+from ._inference.resampling import ModelPoint
 from ._refits import GeneralizedResampler
-from ._resampling import ModelPoint
 from .design import MixedDesign
 from .errors import InputError
 from .inference import parameter_covariance, singular_directions, term_covariances, theta_names

@@ -9,23 +9,23 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._clusters import Clusters
 from ._common import Array, GLMMParams, check_choice
 from ._conditional import ConditionalResponse, Overdispersion, zero_probability
 from ._convergence import free_parameters
-from ._descriptions import DescribedSolution
-from ._effects import distribution_variance, marginal_mean
+from ._described_solution import DescribedSolution
 from ._engine import GeneralizedCriterion
 from ._family import Family
-from ._intervals import EstimatedModel, generalized_model
+from ._inference.clusters import Clusters
+from ._inference.coefficient_tests import CoefficientTests, FixedDfTests
+from ._inference.effects import distribution_variance, marginal_mean
+from ._inference.intervals import EstimatedModel, generalized_model
+from ._inference.resampling import ModelPoint, Pools
+from ._inference.robust import sandwich
+from ._inference.variance_parameters import variance_values
 from ._links import Link
 from ._prediction import linear_predictor
-from ._resampling import ModelPoint, Pools
-from ._robust import sandwich
 from ._solution import parameter_vector
 from ._tables import Summary, summarize_generalized
-from ._tests import CoefficientTests, FixedDfTests
-from ._variance_parameters import variance_values
 from .errors import BoundaryWarning, InputError, SeparationWarning
 
 _QUANTILES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])  # of the residuals in a summary

@@ -25,8 +25,8 @@ from ._fitting import (
     structure,
     warn_of_convergence,
 )
+from ._inference.resampling import ModelPoint
 from ._refits import LinearResampler
-from ._resampling import ModelPoint
 from .design import MixedDesign
 from .errors import InputError, InputTypeError
 from .inference import (

@@ -9,21 +9,21 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._clusters import Clusters
 from ._common import Array, LMMParams, VarianceUncertainty, check_choice
-from ._conditional_aic import conditional_deviance, estimation_correction, hat_trace
 from ._convergence import free_parameters
-from ._descriptions import DescribedSolution
+from ._described_solution import DescribedSolution
 from ._engine import LinearCriterion, VarianceDerivatives
-from ._intervals import EstimatedModel, linear_model
-from ._kenward_roger import KenwardRoger, kenward_roger
+from ._inference.clusters import Clusters
+from ._inference.coefficient_tests import CoefficientTests, FixedDfTests, KenwardRogerTests, SatterthwaiteTests
+from ._inference.conditional_aic import conditional_deviance, estimation_correction, hat_trace
+from ._inference.intervals import EstimatedModel, linear_model
+from ._inference.kenward_roger import KenwardRoger, kenward_roger
+from ._inference.resampling import ModelPoint, Pools, residual_pools
+from ._inference.robust import linear_robust_tests
+from ._inference.variance_parameters import variance_values
 from ._prediction import linear_predictor
-from ._resampling import ModelPoint, Pools, residual_pools
-from ._robust import linear_robust_tests
 from ._solution import parameter_vector
 from ._tables import Summary, summarize_linear
-from ._tests import CoefficientTests, FixedDfTests, KenwardRogerTests, SatterthwaiteTests
-from ._variance_parameters import variance_values
 from .errors import InputError
 from .inference import variance_uncertainty
 

@@ -1,15 +1,15 @@
-"""Fits of one design to many responses by the core; see `_resampling.Resampler`."""
+"""Fits of one design to many responses by the core; see `_inference.resampling.Resampler`."""
 from __future__ import annotations
 
 import numpy as np
 
 from . import _core
-from ._clusters import Clusters
 from ._common import Array
 from ._custom import Custom
 from ._family import Family
 from ._fitting import structure
-from ._resampling import ModelPoint, Plan, Pools, RefitArrays
+from ._inference.clusters import Clusters
+from ._inference.resampling import ModelPoint, Plan, Pools, RefitArrays
 from .design import MixedDesign
 from .errors import InputError
 

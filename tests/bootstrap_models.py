@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import pymixed as pm
-from pymixed._bootstrap import Bootstrap
-from pymixed._resampling import make_plan
+from pymixed._inference.bootstrap import Bootstrap
+from pymixed._inference.resampling import make_plan
 from pymixed.errors import PymixedWarning
 
 Array = NDArray[Any]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import chi2, f
-from simulation_engine import COVERAGE, INNER, LEVELS, Array, Effects, Key, Study
+from simulation_engine import COVERAGE, LEVELS, Array, Effects, Key, Study
 
 ONE = np.ones((1, 1))
 
@@ -67,8 +67,7 @@ def _split_plot_coverage() -> dict[Key, float]:
         n, nu = (N_BETWEEN, NU_BETWEEN) if between else (N_WITHIN, NU_WITHIN)
         exact[name, "wald"] = 1.0 - float(f.sf(chi2.isf(1.0 - COVERAGE, 1), 1, nu))
         exact[name, "profile"] = 1.0 - _ratio_size(1.0 - COVERAGE, n, nu)
-        # t is pivotal; its quantile of INNER replicates lies at 0.025 (INNER - 1) between order statistics from 0
-        exact[name, "studentized"] = 1.0 - 2.0 * ((1.0 - COVERAGE) / 2.0 * (INNER - 1) + 1.0) / (INNER + 1)
+        exact[name, "studentized"] = COVERAGE  # t is pivotal, and its 5th and 195th of 199 values are the quantiles
     return exact
 
 

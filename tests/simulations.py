@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from simulation_engine import INNER, LEVELS, Key, Outcome, monte_carlo_error, run
@@ -40,7 +41,7 @@ Every F statistic is the ratio of two mean squares of its stratum: Satterthwaite
 exact, and the errors of the others are known. Residual degrees of freedom and normal quantiles take the variance
 between plots for better known than it is. Wald intervals have normal quantiles, profiles those of a likelihood ratio
 with variances by maximum likelihood; both are too short here, by as much as theory says. The bootstrap of the
-likelihood ratio is exact, and studentized intervals are nearly so.
+likelihood ratio is exact, and so are studentized intervals.
 """,
     "at_zero": """\
 Where the mean square of plots is the smaller one the estimated variance is zero, the fit is the ordinary linear model,
@@ -80,12 +81,12 @@ says; here CR1 is the same for the slope, for which all eight clusters count ali
 """,
     "unlike": """\
 With estimated weights CR2 is a few per cent too small, and its tests stay near the level; CR0 and CR1 are much too
-small. Kenward & Roger's covariance has what the estimated weights add.
+small. Kenward & Roger's covariance has most of what the estimated weights add.
 """,
     "unlike_wrong": """\
-For the arms CR2 is still unbiased, but its degrees of freedom are those of the working model. Most of the variance is
-in three treated clusters, for which they are too many: the test is liberal, and far less so than those that trust the
-model and than CR0 and CR1. For the slope, which the quiet clusters determine, it is conservative.
+For the arms CR2 is still right on average, but its degrees of freedom are those of the working model. Most of the
+variance is in three treated clusters, for which they are too many: the test is liberal, and far less so than those that
+trust the model and than CR0 and CR1. For the slope, which the quiet clusters determine, it is conservative.
 """,
     "binary": """\
 With fifteen groups Wald tests of a covariate between groups are liberal: variances by maximum likelihood, and no
@@ -111,10 +112,10 @@ def main() -> None:
 def section(outcome: Outcome, reading: str) -> Iterator[str]:
     study = outcome.study
     yield f"## {study.title}\n"
-    found = "".join(f"; {name} in {count} replicates" for name, count in sorted(outcome.warnings.items())
+    found = "".join(f"; {name} in {count} of them" for name, count in sorted(outcome.warnings.items())
                     if name != "RefitWarning")
-    yield (f"{study.design} {len(outcome.singular)} replicates, seed {study.seed}; "
-           f"{100 * outcome.singular.mean():.1f} % of the fits are singular{found}.\n")
+    yield fill(f"{study.design} {len(outcome.singular)} replicates, seed {study.seed}{found}; "
+               f"{100 * outcome.singular.mean():.1f} % of the fits are singular.", 120) + "\n"
     yield from _sizes(outcome)
     yield from _coverages(outcome)
     yield reading

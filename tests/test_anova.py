@@ -11,7 +11,7 @@ from reference_cases import interaction, linear_cases, load, load_glmm
 from reference_tables import data, fit, p_gap, relative, tables
 
 import pymixed as pm
-from pymixed._terms import FixedTerms, indicator_columns
+from pymixed._inference.terms import FixedTerms, indicator_columns
 from pymixed.errors import EstimabilityWarning, InputError, PymixedWarning
 
 DF = 1e-5          # relative, of degrees of freedom: a fit may be off by 1e-5 standard errors of variance parameters

@@ -26,7 +26,7 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 import pymixed as pm
-from pymixed._resampling import make_plan, residual_pools
+from pymixed._inference.resampling import make_plan, residual_pools
 
 Array = NDArray[Any]
 GOLDEN = Path(__file__).parent / "bootstrap_stream.json"
@@ -56,7 +56,7 @@ def check_threads_and_pieces(fit: Any, monkeypatch: pytest.MonkeyPatch, **option
     parts = [fit.bootstrap(count, seed=11, first=first, n_threads=2, **options)
              for first, count in ((0, 1), (1, 12), (13, 17))]
     assert_same_bits(whole, parts[0] + parts[1] + parts[2])
-    monkeypatch.setattr("pymixed._progress.PIECE_SECONDS", 0.0)  # one at a time
+    monkeypatch.setattr("pymixed._inference.progress.PIECE_SECONDS", 0.0)  # one at a time
     assert_same_bits(whole, fit.bootstrap(30, seed=11, **options))
     assert not np.array_equal(whole.values, fit.bootstrap(30, seed=12, **options).values)
 

@@ -60,7 +60,7 @@ def test_failed_fits_are_rows_with_a_status(failing: Bootstrap) -> None:
     assert (table["status"] == "success").sum() == 200 - failing.n_failed
     good = failing.values[~failing.failed]
     assert_allclose(failing.summary()["se"], good.std(axis=0, ddof=1), rtol=1e-12)
-    assert_allclose(failing.conf_int(), np.quantile(good, [0.025, 0.975], axis=0).T, rtol=1e-12)
+    assert_allclose(failing.conf_int(), np.quantile(good, [0.025, 0.975], axis=0, method="weibull").T, rtol=1e-12)
     slopes = failing.map(lambda r: r.coefficients[1])
     assert np.array_equal(np.isnan(slopes), failing.failed)
 
@@ -153,12 +153,12 @@ def test_map_gives_any_function(boot: Bootstrap) -> None:
 @pytest.mark.parametrize("level", [0.5, 0.9, 0.95])
 def test_intervals_are_their_definitions(boot: Bootstrap, level: float) -> None:
     tails = [0.5 - level / 2, 0.5 + level / 2]
-    low, high = np.quantile(boot.values, tails, axis=0)
+    low, high = np.quantile(boot.values, tails, axis=0, method="weibull")
     assert_allclose(boot.conf_int(level), np.column_stack([low, high]), rtol=1e-12)
     basic = boot.conf_int(level, "basic")
     assert_allclose(basic, np.column_stack([2 * boot.estimates - high, 2 * boot.estimates - low]), rtol=1e-12)
     t = (boot.coefficients - boot.estimates[:2]) / boot.se
-    t_low, t_high = np.quantile(t, tails, axis=0)
+    t_low, t_high = np.quantile(t, tails, axis=0, method="weibull")
     studentized = boot.conf_int(level, "studentized")
     assert studentized.index.tolist() == ["(Intercept)", "Days"]
     assert_allclose(studentized, np.column_stack([boot.estimates[:2] - t_high * boot.estimates_se,
@@ -212,7 +212,7 @@ def test_correlations_that_do_not_exist_are_left_out() -> None:
     values = found.values[:, where]
     assert 0 < np.isnan(values).sum() < 100
     assert found.n_failed == 0
-    assert_allclose(found.conf_int().iloc[where], np.nanquantile(values, [0.025, 0.975]))
+    assert_allclose(found.conf_int().iloc[where], np.nanquantile(values, [0.025, 0.975], method="weibull"))
     assert_allclose(found.summary()["se"].iloc[where], np.nanstd(values, ddof=1))
 
 
@@ -225,7 +225,7 @@ def test_merging(sleep: Any, boot: Bootstrap) -> None:
     assert both.number.tolist() == [*range(300), *range(10)]
     assert both.seed.tolist() == [5] * 300 + [6] * 10
     assert np.array_equal(both.values[:200], boot.values)
-    assert_allclose(both.conf_int(), np.quantile(both.values, [0.025, 0.975], axis=0).T)
+    assert_allclose(both.conf_int(), np.quantile(both.values, [0.025, 0.975], axis=0, method="weibull").T)
     with pytest.raises(InputError, match=r"got 50 of them twice"):
         boot + sleep.bootstrap(50, seed=5, first=150)
     with pytest.raises(InputError, match=r"\+: expected replicates of the same fit"):

@@ -11,8 +11,8 @@ from reference_tables import data, fit, gap, numbers, p_gap, relative, tables
 from scipy import stats
 
 import pymixed as pm
-from pymixed._adjust import adjusted_p, critical_values, tukey_quantiles, tukey_sf
-from pymixed._contrast_methods import orthogonal_polynomials
+from pymixed._inference.adjust import adjusted_p, critical_values, tukey_quantiles, tukey_sf
+from pymixed._inference.contrast_methods import orthogonal_polynomials
 from pymixed.errors import EstimabilityWarning, InputError, InputTypeError, PymixedWarning
 
 ESTIMATE = 1e-5    # in standard errors, as a fit may be off by

@@ -15,7 +15,7 @@ from scipy.stats import norm
 from test_profile import interval_key, load
 
 import pymixed as pm
-from pymixed._variance_parameters import variance_values
+from pymixed._inference.variance_parameters import variance_values
 from pymixed.errors import InputError, InputTypeError
 
 Array = NDArray[Any]
@@ -193,3 +193,17 @@ def test_aliased_columns_have_no_row() -> None:
         fit = pm.lmer("Reaction ~ Days + Weeks + (1 | Subject)", data)
     for method in ("wald", "profile"):
         assert list(fit.conf_int(method=method).index) == ["(Intercept)", "Days", "sd_(Intercept)|Subject", "sigma"]
+
+
+def test_small_sample_intervals_of_coefficients() -> None:
+    """Where a t test with the same degrees of freedom does not reject."""
+    fit = pm.lmer("angle ~ recipe * temperature + (1 | recipe:replicate)", pm.datasets.load("cake"))
+    for ddf in ("satterthwaite", "kenward-roger", "residual"):
+        table = fit.conf_int(0.9, ddf=ddf)
+        p = table.index.get_indexer(fit.coefficient_names)
+        for limit in ("lower", "upper"):
+            at_limit = fit.contrast(np.eye(len(p)), rhs=table[limit].to_numpy()[p], ddf=ddf)
+            assert_allclose(at_limit["p"], 0.1, rtol=1e-10)
+        assert_allclose(table.loc["sigma"], fit.conf_int(0.9).loc["sigma"], rtol=0)
+    with pytest.raises(InputError, match="ddf: expected None with method='profile'"):
+        fit.conf_int(method="profile", ddf="residual")

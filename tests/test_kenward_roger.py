@@ -16,8 +16,8 @@ from reference_cases import interaction, linear_cases, load, positions
 from scipy import stats
 
 import pymixed as pm
-from pymixed import _kenward_roger
-from pymixed._kenward_roger import KenwardRoger, kenward_roger
+from pymixed._inference import kenward_roger as _kenward_roger
+from pymixed._inference.kenward_roger import KenwardRoger, kenward_roger
 from pymixed.errors import InputError, LongComputationWarning, MemoryLimitError
 
 Array = NDArray[Any]

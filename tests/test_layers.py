@@ -2,16 +2,22 @@
 
 import ast
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# First to last. A module imports from the lines above its own; the files of a folder also from one another.
+def of_inference(*modules: str) -> set[str]:
+    """Modules of the folder _inference."""
+    return {f"_inference.{name}" for name in modules}
+
+
+# First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors"},
-    {"_common", "_categorical", "_progress"},
+    {"errors", "_inference"},
+    {"_common", "_categorical", *of_inference("progress")},
     {"_adapters"},
     {"_frames"},
     {"_links", "_distributions"},
@@ -23,22 +29,23 @@ PYTHON_LAYERS = [
     {"_model_matrix"},
     {"_from_arrays", "_from_formula"},
     {"design"},
-    {"_clusters"},
-    {"_resampling"},
+    of_inference("clusters"),
+    of_inference("resampling"),
     {"_engine"},
     {"inference", "_memory"},
-    {"_kenward_roger"},
-    {"_tables", "_prediction", "_conditional", "_convergence", "_variance_parameters", "_tests", "_gls"},
-    {"_contrasts", "_intervals", "_profile_branch", "_robust", "_effects", "_conditional_aic"},
-    {"_bootstrap", "_profile", "_terms", "_nesting", "_submodels", "_adjust", "_grid", "_contrast_methods"},
-    {"_anova", "_emmeans"},
+    of_inference("kenward_roger"),
+    {"_tables", "_prediction", "_conditional", "_convergence", *of_inference("variance_parameters",
+      "coefficient_tests", "gls")},
+    of_inference("contrasts", "intervals", "profile_branch", "robust", "effects", "conditional_aic"),
+    of_inference("bootstrap", "profile", "terms", "nesting", "submodels", "adjust", "grid", "contrast_methods"),
+    of_inference("anova", "emmeans"),
     {"_solution"},
-    {"_comparison"},
-    {"_deletions"},
-    {"_inferences"},
-    {"_bounds"},
-    {"_pbtest"},
-    {"_descriptions"},
+    of_inference("comparison"),
+    of_inference("deletions"),
+    {"_tested_solution"},
+    {"_bounded_solution"},
+    of_inference("pbtest"),
+    {"_described_solution"},
     {"_linear_solution", "_generalized_solution", "_diagnosis"},
     {"solution"},
     {"_fitting"},
@@ -87,14 +94,22 @@ def layer_of(layers: list[set[str]]) -> dict[str, int]:
 # ---- Python ----------------------------------------------------------------------------------------------------------
 
 
+MODULES = set().union({"_core"}, *PYTHON_LAYERS)
+
+
+def named(parts: Sequence[str]) -> str | None:
+    """The layers' name of what a dotted name begins with: a module, one of a folder, or the folder."""
+    return next((name for k in range(len(parts), 0, -1) if (name := ".".join(parts[:k])) in MODULES), None)
+
+
 def module_of(path: Path) -> str:
-    """The layer's name of a file: a module, or the folder it is in."""
-    return path.relative_to(ROOT / "pymixed").parts[0].removesuffix(".py")
+    """The layers' name of a file."""
+    parts = path.relative_to(ROOT / "pymixed").with_suffix("").parts
+    return named(parts) or ".".join(parts)
 
 
 def imported_modules(path: Path) -> set[str]:
-    """Layers of pymixed that a file imports, those inside functions and of type checking among them."""
-    submodules = set().union({"_core"}, *PYTHON_LAYERS)
+    """Modules of the layers that a file imports, those inside functions and of type checking among them."""
     package = path.relative_to(ROOT).parent.parts
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -108,7 +123,7 @@ def imported_modules(path: Path) -> set[str]:
             continue
         for top, *rest in names:
             if top == "pymixed":
-                found.add(rest[0] if rest and rest[0] in submodules else "__init__")
+                found.add(named(rest) or "__init__")
     return found
 
 

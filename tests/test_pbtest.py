@@ -7,7 +7,7 @@ from reference_cases import load
 from scipy import stats
 
 import pymixed as pm
-from pymixed._progress import in_pieces
+from pymixed._inference.progress import in_pieces
 from pymixed.errors import InputError, InterruptedWarning, RefitWarning
 
 # pbkrtest 0.5-2 with lme4 1.1-31, PBmodcomp(large, small, nsim = 2000) after set.seed(1), of the two models below. The
@@ -37,7 +37,7 @@ def test_statistics_are_those_of_separate_fits(oats: tuple[Any, Any]) -> None:
     small, large = oats
     test = pm.pbtest(small, large, n=6, seed=3)
     resampler = small._engine.resampler(small._design, small._model_point())
-    responses = resampler.responses(pm._resampling.make_plan(small._design, "parametric", 3, None, 1), 0, 6)
+    responses = resampler.responses(pm._inference.resampling.make_plan(small._design, "parametric", 3, None, 1), 0, 6)
     frame = load("oats_split_plot").frame
     for k, y in enumerate(responses.T):
         null, full = (pm.lmer(f"y ~ {fixed} + (1 | Block/Variety)", frame.assign(y=y), reml=False)
@@ -49,7 +49,7 @@ def test_statistics_are_those_of_separate_fits(oats: tuple[Any, Any]) -> None:
 def test_does_not_depend_on_threads_and_pieces(oats: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     one = pm.pbtest(*oats, n=50, seed=4).reference
     assert np.array_equal(one, pm.pbtest(*oats, n=50, seed=4, n_threads=2).reference)
-    monkeypatch.setattr("pymixed._pbtest.LARGEST_PIECE", 3 * oats[0].n_obs)
+    monkeypatch.setattr("pymixed._inference.pbtest.LARGEST_PIECE", 3 * oats[0].n_obs)
     assert np.array_equal(one, pm.pbtest(*oats, n=50, seed=4).reference)
 
 

@@ -21,8 +21,8 @@ from scipy.stats import norm
 from simulation_studies import STUDIES
 
 import pymixed as pm
-from pymixed._intervals import linear_model
-from pymixed._profile import curves, profile_intervals, profile_model
+from pymixed._inference.intervals import linear_model
+from pymixed._inference.profile import curves, profile_intervals, profile_model
 from pymixed.errors import InputError, ProfileWarning
 
 Array = NDArray[Any]

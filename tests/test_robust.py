@@ -14,8 +14,8 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 import pymixed as pm
-from pymixed._clusters import read_clusters
-from pymixed._robust import ClusterSums
+from pymixed._inference.clusters import read_clusters
+from pymixed._inference.robust import ClusterSums
 from pymixed.errors import InputError, PymixedWarning
 
 Array = NDArray[Any]

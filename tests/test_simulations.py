@@ -30,9 +30,10 @@ def outcome(name: str) -> Outcome:
 def test_nothing_fails(name: str) -> None:
     result = outcome(name)
     assert all(np.isfinite(p).all() for p in result.p.values())
-    # models are fitted again by maximum likelihood, and correlations of a variance of zero have no profile
+    # models are fitted again by maximum likelihood; one such fit of random slopes ends in a minimum at the boundary
+    # that is not the lowest, of which its profile tells
     assert set(result.warnings) <= {"RefitWarning", "ProfileWarning"}
-    assert result.warnings["ProfileWarning"] < 0.02 * result.study.replicates
+    assert result.warnings["ProfileWarning"] < 0.001 * result.study.replicates
 
 
 @pytest.mark.parametrize("name", [name for name, study in STUDIES.items() if study.exact])
@@ -67,12 +68,18 @@ def test_every_split_plot_gives_the_tests_of_its_mean_squares(name: str) -> None
                "B": (6.0 * ((levels - mean[:, None]) ** 2).sum(axis=1), 2, within, NU_WITHIN),
                "A:B": (3.0 * (interaction**2).sum(axis=(1, 2)), 2, within, NU_WITHIN)}
     positive = between / NU_BETWEEN > within / NU_WITHIN
-    assert_allclose(result.singular, ~positive)
+    nearly_zero = positive & (between / NU_BETWEEN < 1.05 * within / NU_WITHIN)
+    assert (result.singular == ~positive).all()
     for test, (square, q, error, nu) in squares.items():
         stratum = f.sf(square / q / (error / nu), q, nu)
         pooled = f.sf(square / q / ((between + within) / NU_RESIDUAL), q, NU_RESIDUAL)
-        assert_allclose(result.p[test, "satterthwaite"], np.where(positive, stratum, pooled), rtol=1e-5)
-        assert_allclose(result.p[test, "kenward-roger"][positive], stratum[positive], rtol=1e-5)
+        expected = {"satterthwaite": np.where(positive, stratum, pooled),
+                    "kenward-roger": np.where(positive, stratum, result.p[test, "kenward-roger"])}
+        for way, p in expected.items():
+            # the optimiser stops 1e-11 above the minimum, which leaves fewer digits of a variance that is nearly zero
+            # (with tol=1e-12 these p-values agree too)
+            assert_allclose(result.p[test, way][~nearly_zero], p[~nearly_zero], rtol=1e-5)
+            assert_allclose(result.p[test, way][nearly_zero], p[nearly_zero], rtol=1e-3)
 
 
 @pytest.mark.parametrize(("name", "tests"), [("split_plot", ["A", "B", "A:B"]), ("alike", ["slope", "arm"])])

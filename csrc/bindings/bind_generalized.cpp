@@ -45,7 +45,8 @@ void bind_generalized(py::module_& module) {
                          const std::vector<std::tuple<Index, Index, std::string>>& terms,
                          const std::vector<std::optional<Array>>& columns, const std::optional<Array>& weights,
                          const std::optional<Array>& offset, const FamilyHolder& family,
-                         const std::optional<Array>& zero_inflation, const std::string& method, double memory_limit, bool centred) {
+                         const std::optional<Array>& zero_inflation, const std::string& method, double memory_limit,
+                         bool centred) {
                  const HostRows rows(y, X, codes, columns, weights, offset);
                  RandomEffects layout = make_layout(n_levels, terms);
                  rows.check(layout);

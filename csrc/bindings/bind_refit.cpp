@@ -27,6 +27,24 @@ auto run(Function&& function) {
     return function();
 }
 
+/// What linear and generalized models share.
+template <class Model>
+void bind_fits(py::class_<Model>& binding) {
+    binding
+        .def(
+            "fit_columns",
+            [](const Model& self, const Matrix& Y, const RefitOptions& options) {
+                return to_python(run([&] { return self.fit_columns(Y, options); }));
+            },
+            py::arg("Y"), py::arg("options"))
+        .def(
+            "parametric",
+            [](const Model& self, const ModelPoint& truth, const Draws& draws, const RefitOptions& options) {
+                return to_python(run([&] { return self.parametric(truth, draws, options); }));
+            },
+            py::arg("truth"), py::arg("draws"), py::arg("options"));
+}
+
 }  // namespace
 
 void bind_refit(py::module_& module) {
@@ -72,23 +90,13 @@ void bind_refit(py::module_& module) {
              }),
              py::arg("codes"), py::arg("count"));
 
-    py::class_<LinearRefits>(module, "LinearRefits")
+    py::class_<LinearRefits> linear(module, "LinearRefits");
+    bind_fits(linear);
+    linear
         .def(py::init([](const std::shared_ptr<Problem>& problem, const HostRows& rows, bool reml) {
                  return std::make_unique<LinearRefits>(problem, rows.view(), reml);
              }),
              py::arg("problem"), py::arg("rows"), py::arg("reml"))
-        .def(
-            "fit_columns",
-            [](const LinearRefits& self, const Matrix& Y, const RefitOptions& options) {
-                return to_python(run([&] { return self.fit_columns(Y, options); }));
-            },
-            py::arg("Y"), py::arg("options"))
-        .def(
-            "parametric",
-            [](const LinearRefits& self, const ModelPoint& truth, const Draws& draws, const RefitOptions& options) {
-                return to_python(run([&] { return self.parametric(truth, draws, options); }));
-            },
-            py::arg("truth"), py::arg("draws"), py::arg("options"))
         .def(
             "residual",
             [](const LinearRefits& self, const ModelPoint& truth, const ResidualPools& pools, const Draws& draws,
@@ -103,25 +111,14 @@ void bind_refit(py::module_& module) {
             },
             py::arg("truth"), py::arg("pools"), py::arg("draws"));
 
-    py::class_<GeneralizedRefits>(module, "GeneralizedRefits")
+    py::class_<GeneralizedRefits> generalized(module, "GeneralizedRefits");
+    bind_fits(generalized);
+    generalized
         .def(
             py::init([](const std::shared_ptr<GeneralizedProblem>& problem, Index n_agq, const std::string& curvature) {
                 return std::make_unique<GeneralizedRefits>(problem, n_agq, parse_information(curvature));
             }),
             py::arg("problem"), py::arg("n_agq"), py::arg("curvature"))
-        .def(
-            "fit_columns",
-            [](const GeneralizedRefits& self, const Matrix& Y, const RefitOptions& options) {
-                return to_python(run([&] { return self.fit_columns(Y, options); }));
-            },
-            py::arg("Y"), py::arg("options"))
-        .def(
-            "parametric",
-            [](const GeneralizedRefits& self, const ModelPoint& truth, const Draws& draws,
-               const RefitOptions& options) {
-                return to_python(run([&] { return self.parametric(truth, draws, options); }));
-            },
-            py::arg("truth"), py::arg("draws"), py::arg("options"))
         .def(
             "responses",
             [](const GeneralizedRefits& self, const ModelPoint& truth, const Draws& draws) {

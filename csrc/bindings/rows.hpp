@@ -11,8 +11,7 @@ inline std::vector<pymixed::ColumnView> columns_of(const std::optional<Array>& m
     std::vector<pymixed::ColumnView> columns;
     if (matrix)
         for (pybind11::ssize_t j = 0; j < matrix->shape(1); ++j)
-            columns.push_back(
-                {matrix->data(0, j), static_cast<pymixed::Index>(matrix->strides(0) / sizeof(double))});
+            columns.push_back({matrix->data(0, j), static_cast<pymixed::Index>(matrix->strides(0) / sizeof(double))});
     return columns;
 }
 

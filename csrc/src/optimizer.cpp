@@ -62,11 +62,11 @@ class SecantCorrection {
  public:
     explicit SecantCorrection(Index m) : correction_(Matrix::Zero(m, m)) {}
 
+    static constexpr double longest = 0.05;  // step to learn from
+
     const Matrix& matrix() const { return correction_; }
 
     void learn(const Vector& step, const Vector& gradient_change, const Matrix& mean_curvature) {
-        if (step.norm() >= 0.05)
-            return;
         const Vector miss = gradient_change - (mean_curvature + correction_) * step;
         const double along = miss.dot(step);
         if (miss.norm() < 0.02 * gradient_change.norm() || std::abs(along) < 1e-8 * miss.norm() * step.norm())
@@ -113,7 +113,7 @@ NewtonResult minimise_newton(Objective& objective, const Vector& start, const Ne
     };
     differentiate(gradient, curvature);
     while (true) {
-        if (last_x.size() > 0)
+        if (last_x.size() > 0 && (result.x - last_x).norm() < SecantCorrection::longest)
             secant.learn(result.x - last_x, gradient - last_gradient, 0.5 * (curvature + last_curvature));
         constexpr Index patience = 9, interval = 4;  // gradients before the first exact Hessian, and between two
         if (result.n_gradients >= patience && (result.n_gradients - patience) % interval == 0) {

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._common import Array, GLMMParams, LMMParams, MixedParams
-from ._nesting import contains, spans
-from ._solution import MixedSolution
-from .design import MixedDesign
-from .errors import InputError, InputTypeError, NestingWarning, RefitWarning
+from .._common import Array, GLMMParams, LMMParams, MixedParams
+from .._solution import MixedSolution
+from ..design import MixedDesign
+from ..errors import InputError, InputTypeError, NestingWarning, RefitWarning
+from .nesting import contains, spans
 
 if TYPE_CHECKING:
     import pandas as pd

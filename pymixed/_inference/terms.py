@@ -23,11 +23,11 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from ._common import Array, MixedParams
-from ._contrasts import dependencies, kept_columns
-from ._parts import FactorColumns, ModelTerm, TermColumns
-from .design import MixedDesign
-from .formula import INTERCEPT
+from .._common import Array, MixedParams
+from .._parts import FactorColumns, ModelTerm, TermColumns
+from ..design import MixedDesign
+from ..formula import INTERCEPT
+from .contrasts import dependencies, kept_columns
 
 # Singular values of columns of length one that are rounding.
 ROUNDING = 1e-9

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._common import Array, VarianceUncertainty, normal_p_values
-from ._kenward_roger import KenwardRoger
-from .errors import InputError
-from .inference import satterthwaite
+from .._common import Array, VarianceUncertainty, normal_p_values
+from ..errors import InputError
+from ..inference import satterthwaite
+from .kenward_roger import KenwardRoger
 
 # Eigenvalues of the covariance of contrasts scaled to unit variances, below which rows depend on one another.
 DEPENDENT = 1e-10

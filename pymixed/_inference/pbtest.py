@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._bounds import BoundedSolution
-from ._common import Array, LMMParams, check_number
-from ._comparison import check_models, chi_squared_p, refitted
-from ._nesting import contains
-from ._progress import in_pieces
-from ._resampling import make_plan
-from .errors import InputError
+from .._bounded_solution import BoundedSolution
+from .._common import Array, LMMParams, check_number
+from ..errors import InputError
+from .comparison import check_models, chi_squared_p, refitted
+from .nesting import contains
+from .progress import in_pieces
+from .resampling import make_plan
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._bootstrap import Bootstrap, run
 from ._common import Array, P, check_choice, check_number
-from ._inferences import TestedSolution
-from ._intervals import EstimatedModel, interval_table, normal_quantile
-from ._profile import Profile, curves, profile_intervals, profile_model
-from ._resampling import ModelPoint, Pools, make_plan
+from ._inference.bootstrap import Bootstrap, run
+from ._inference.coefficient_tests import t_quantiles
+from ._inference.intervals import EstimatedModel, interval_table, normal_quantile
+from ._inference.profile import Profile, curves, profile_intervals, profile_model
+from ._inference.resampling import ModelPoint, Pools, make_plan
+from ._tested_solution import TestedSolution
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class BoundedSolution(TestedSolution[P]):
         return self._estimated
 
     def conf_int(self, level: float = 0.95, method: str = "wald",
-                 parameters: str | Iterable[str] | None = None, *, n: int = 1000,
+                 parameters: str | Iterable[str] | None = None, *, ddf: str | None = None, n: int = 1000,
                  seed: int | None = None) -> pd.DataFrame:
         """Confidence intervals of all parameters.
 
@@ -57,6 +58,9 @@ class BoundedSolution(TestedSolution[P]):
             ``"bootstrap"``: percentiles of a parametric bootstrap; see `bootstrap`, whose result has other intervals.
         parameters : str or iterable of str, optional
             Names of those wanted, as in the index of the result.
+        ddf : str, optional
+            Wald intervals of the coefficients with the t quantiles, and for ``"kenward-roger"`` the standard errors, of
+            these degrees of freedom, as in `contrast`; they hold in small samples.
         n, seed : int
             Replicates of the bootstrap, and its seed.
 
@@ -85,12 +89,20 @@ class BoundedSolution(TestedSolution[P]):
         """
         check_choice("method", method, ("wald", "profile", "bootstrap"))
         z = normal_quantile(level)
+        if ddf is not None and method != "wald":
+            raise InputError(f"ddf: expected None with method={method!r}, got {ddf!r}")
         if method == "bootstrap":
             return self.bootstrap(n, seed=seed).conf_int(level, parameters=parameters)
         if method == "profile":
             return profile_intervals(curves(self._likelihood_estimated, parameters), level)
         chosen = self._estimated.select(parameters)
-        return interval_table(chosen, [parameter.wald(z) for parameter in chosen])
+        limits = {parameter.name: parameter.wald(z) for parameter in chosen}
+        if ddf is not None:
+            tests, rows = self._coefficient_tests(ddf), np.eye(self.coefficients.size)
+            reach = t_quantiles(0.5 + 0.5 * level, tests.df(rows)) * tests.se(rows)
+            exact = zip((self.coefficients - reach).tolist(), (self.coefficients + reach).tolist(), strict=True)
+            limits |= dict(zip(self.coefficient_names, exact, strict=True))
+        return interval_table(chosen, [limits[parameter.name] for parameter in chosen])
 
     def profile(self, parameters: str | Iterable[str] | None = None, level: float = 0.99,
                 progress: bool = False) -> Profile:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._common import Array
-from .errors import InputError, InputTypeError
+from .._common import Array
+from ..errors import InputError, InputTypeError
 
 METHODS = ("pairwise", "trt.vs.ctrl", "consec", "eff", "poly")
 DEFAULT_ADJUSTMENT = {"pairwise": "tukey", "trt.vs.ctrl": "sidak", "consec": "sidak", "eff": "fdr", "poly": "none"}

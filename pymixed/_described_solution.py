@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._bounds import BoundedSolution
+from ._bounded_solution import BoundedSolution
 from ._common import P
-from ._effects import IntraclassCorrelation, RSquared, VarianceParts, variance_parts
+from ._inference.effects import IntraclassCorrelation, RSquared, VarianceParts, variance_parts
 
 if TYPE_CHECKING:
     import pandas as pd

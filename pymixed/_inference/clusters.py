@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._categorical import Categorical
-from ._frames import factor
-from .design import GroupingFactor, MixedDesign
-from .errors import InputError
+from .._categorical import Categorical
+from .._frames import factor
+from ..design import GroupingFactor, MixedDesign
+from ..errors import InputError
 
 
 @dataclass(frozen=True, eq=False)

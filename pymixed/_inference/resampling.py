@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ._clusters import Clusters, read_clusters
-from ._common import Array, MixedParams, TermCovariance, check_choice, check_number
-from .design import MixedDesign
-from .errors import InputError
+from .._common import Array, MixedParams, TermCovariance, check_choice, check_number
+from ..design import MixedDesign
+from ..errors import InputError
+from .clusters import Clusters, read_clusters
 
 MOST_THREADS = 1024
 KINDS = ("parametric", "residual", "cluster")

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._common import Array, GLMMParams, LMMParams
-from ._comparison import chi_squared_p, refitted
-from ._engine import Criterion
-from ._solution import MixedSolution
-from ._submodels import Reduction, reductions, with_fixed_part, with_random_terms
-from ._terms import FixedTerms
-from .design import MixedDesign
-from .errors import InputError
+from .._common import Array, GLMMParams, LMMParams
+from .._engine import Criterion
+from .._solution import MixedSolution
+from ..design import MixedDesign
+from ..errors import InputError
+from .comparison import chi_squared_p, refitted
+from .submodels import Reduction, reductions, with_fixed_part, with_random_terms
+from .terms import FixedTerms
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ._common import Array
-from .design import GroupingFactor, MixedDesign
+from .._common import Array
+from ..design import GroupingFactor, MixedDesign
 
 # Part of a column outside a space, relative to the column, that is rounding.
 OUTSIDE = 1e-7

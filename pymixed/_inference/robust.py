@@ -23,14 +23,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ._clusters import Clusters
-from ._common import Array, LMMParams
-from ._engine import ClusterScores, LinearCriterion
-from ._gls import inverse_covariance_times, kept_columns
-from ._tests import CoefficientTests
-from .design import MixedDesign
-from .errors import InputError
-from .inference import parameter_covariance
+from .._common import Array, LMMParams
+from .._engine import ClusterScores, LinearCriterion
+from ..design import MixedDesign
+from ..errors import InputError
+from ..inference import parameter_covariance
+from .clusters import Clusters
+from .coefficient_tests import CoefficientTests
+from .gls import inverse_covariance_times, kept_columns
 
 # Eigenvalues of I - G_j at most this are zero: the cluster alone determines that combination of coefficients.
 DETERMINED = 1e-10

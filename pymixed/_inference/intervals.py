@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._common import Array, GLMMParams, LMMParams, VarianceUncertainty
-from ._engine import Criterion
-from ._tests import t_quantiles
-from ._variance_parameters import VarianceParameter, variance_jacobian, variance_parameters, variance_values
-from .design import MixedDesign, RandomTerm
-from .errors import InputError, InputTypeError
-from .inference import parameter_covariance
+from .._common import Array, GLMMParams, LMMParams, VarianceUncertainty
+from .._engine import Criterion
+from ..design import MixedDesign, RandomTerm
+from ..errors import InputError, InputTypeError
+from ..inference import parameter_covariance
+from .coefficient_tests import t_quantiles
+from .variance_parameters import VarianceParameter, variance_jacobian, variance_parameters, variance_values
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._common import Array
-from ._engine import ConstrainedFit
+from .._common import Array
+from .._engine import ConstrainedFit
 
 ACCURACY = 1e-9       # of zeta at a limit
 REACH = 2.2           # most that zeta may grow from one point to the next
@@ -25,8 +25,8 @@ MOST_POINTS = 40      # of one search
 FLAT = 1e-6           # change of zeta over twice the distance at which it has reached its limit
 LEAST_SHARE = 0.1     # of the way to the end of the range that is left before the end itself is tried
 
-# Gain of a further step of the iteration, in units of the criterion, that a point may leave where the core gave up: it is
-# slow where a standard deviation is about to vanish. At a 95 % limit this is 3e-7 of zeta.
+# Gain of a further step of the iteration, in units of the criterion, that a point may leave where the core gave up: it
+# is slow where a standard deviation is about to vanish. At a 95 % limit this is 3e-7 of zeta.
 TOLERATED_GAIN = 1e-6
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._common import Array, check_choice
-from ._tests import t_p_values, t_quantiles
+from .._common import Array, check_choice
+from .coefficient_tests import t_p_values, t_quantiles
 
 ADJUSTMENTS = ("tukey", "sidak", "bonferroni", "holm", "fdr", "none")
 SIMULTANEOUS = ("tukey", "sidak", "bonferroni", "none")  # those that intervals have; bonferroni serves for the others

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._categorical import Categorical
-from ._common import Array, check_choice
-from ._parts import FixedVariable
-from .design import MixedDesign
-from .errors import InputError, InputTypeError
+from .._categorical import Categorical
+from .._common import Array, check_choice
+from .._parts import FixedVariable
+from ..design import MixedDesign
+from ..errors import InputError, InputTypeError
 
 LARGEST = 10_000_000    # cells of a grid times columns of X
 FEW_VALUES = 2          # distinct values of a covariate that is averaged over like a factor

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._common import Array, MixedParams
-from ._tests import CoefficientTests, t_p_values
-from .design import MixedDesign
-from .errors import InputError, InputTypeError
+from .._common import Array, MixedParams
+from ..design import MixedDesign
+from ..errors import InputError, InputTypeError
+from .coefficient_tests import CoefficientTests, t_p_values
 
 if TYPE_CHECKING:
     import pandas as pd

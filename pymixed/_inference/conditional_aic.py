@@ -12,12 +12,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ._common import Array, LMMParams
-from ._convergence import free_parameters
-from ._engine import LinearCriterion, VarianceDerivatives
-from ._gls import inverse_covariance_times, kept_columns
-from .design import MixedDesign, RandomTerm
-from .inference import positive_inverse, template_entries, templates
+from .._common import Array, LMMParams
+from .._convergence import free_parameters
+from .._engine import LinearCriterion, VarianceDerivatives
+from ..design import MixedDesign, RandomTerm
+from ..inference import positive_inverse, template_entries, templates
+from .gls import inverse_covariance_times, kept_columns
 
 
 def hat_trace(params: LMMParams, derivatives: VarianceDerivatives) -> float:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._common import Array, MixedParams
-from ._family import Family
-from ._gls import kept_columns
-from .design import MixedDesign, RandomTerm
+from .._common import Array, MixedParams
+from .._family import Family
+from ..design import MixedDesign, RandomTerm
+from .gls import kept_columns
 
 # Variance of the latent variable whose sign a binary response is.
 LATENT_VARIANCE = {"logit": np.pi**2 / 3.0, "probit": 1.0, "cloglog": np.pi**2 / 6.0}

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._common import Array, check_choice
-from ._intervals import normal_quantile
-from ._progress import in_pieces
-from ._resampling import RefitArrays
-from .errors import InputError
+from .._common import Array, check_choice
+from ..errors import InputError
+from .intervals import normal_quantile
+from .progress import in_pieces
+from .resampling import RefitArrays
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -237,7 +237,7 @@ class Bootstrap:
             limits = np.array([_shortest(column, level) for column in values.T])
         elif method == "studentized":
             t = (values - estimates) / self.se[~self.failed][:, where]
-            limits = (estimates - np.quantile(t, tails[::-1], axis=0) * self.estimates_se[where]).T
+            limits = estimates[:, None] - _quantiles(t, tails[::-1]) * self.estimates_se[where][:, None]
         else:
             limits = _quantiles(values, tails)
             if method == "basic":
@@ -308,10 +308,14 @@ _PER_REPLICATE = tuple(field.name for field in fields(Bootstrap) if field.name n
 
 
 def _quantiles(values: Array, probabilities: Array) -> Array:
-    """Quantiles (K, 2) of the columns (R, K), of a correlation over the replicates in which it exists."""
+    """Quantiles (K, 2) of the columns (R, K), of a correlation over the replicates in which it exists.
+
+    The k-th of R sorted values is the quantile of k / (R + 1) (Davison & Hinkley 1997, section 2.4), as it would be for
+    a uniform variable: an interval of an exact pivot has its level, whatever R.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return np.asarray(np.nanquantile(values, probabilities, axis=0).T)
+        return np.asarray(np.nanquantile(values, probabilities, axis=0, method="weibull").T)
 
 
 def _shortest(values: Array, level: float) -> tuple[float, float]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ._common import Array
-from ._parts import ModelTerm, TermContent
-from .design import MixedDesign, RandomTerm
-from .formula import INTERCEPT
+from .._common import Array
+from .._parts import ModelTerm, TermContent
+from ..design import MixedDesign, RandomTerm
+from ..formula import INTERCEPT
 
 # Part of the constant outside a term's columns, relative to it, that is rounding.
 CONSTANT = 1e-8

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._common import Array
-from ._terms import FixedTerms
-from ._tests import CoefficientTests
-from .errors import EstimabilityWarning, InputError
+from .._common import Array
+from ..errors import EstimabilityWarning, InputError
+from .coefficient_tests import CoefficientTests
+from .terms import FixedTerms
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._common import Array
-from ._engine import ComputingCost, LinearCriterion
-from ._memory import available_memory
-from .errors import InputError, LongComputationWarning, MemoryLimitError
-from .inference import FLAT_TOLERANCE
+from .._common import Array
+from .._engine import ComputingCost, LinearCriterion
+from .._memory import available_memory
+from ..errors import InputError, LongComputationWarning, MemoryLimitError
+from ..inference import FLAT_TOLERANCE
 
 OPERATIONS_PER_SECOND = 5e9      # of one thread, a slow one
 WARN_SECONDS, MOST_SECONDS = 10.0, 3600.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from .errors import InterruptedWarning
+from ..errors import InterruptedWarning
 
 T = TypeVar("T")
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._anova import anova_table, check_type, table_of_tests
-from ._clusters import Clusters, read_clusters
 from ._common import Array, LMMParams, P, check_choice
-from ._contrasts import contrast_table, joint_table, read_contrasts, right_hand_side
-from ._deletions import drop_fixed_terms, drop_random_terms
-from ._emmeans import MarginalMeans, Model, marginal_means, marginal_trends
+from ._inference.anova import anova_table, check_type, table_of_tests
+from ._inference.clusters import Clusters, read_clusters
+from ._inference.coefficient_tests import CoefficientTests
+from ._inference.contrasts import contrast_table, joint_table, read_contrasts, right_hand_side
+from ._inference.deletions import drop_fixed_terms, drop_random_terms
+from ._inference.emmeans import MarginalMeans, Model, marginal_means, marginal_trends
+from ._inference.terms import FixedTerms
 from ._links import Link
 from ._solution import MixedSolution
-from ._terms import FixedTerms
-from ._tests import CoefficientTests
 from .errors import InputError
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._common import Array
-from ._intervals import PERFECT, EstimatedModel, Limits, Parameter, interval_table, normal_quantile
-from ._profile_branch import FISHER, IDENTITY, LOGARITHM, Branch, ProfileError, ProfilePoint, Scale
-from ._progress import progress_bar
-from ._variance_parameters import variance_values
-from .errors import InputError, ProfileWarning
+from .._common import Array
+from ..errors import InputError, ProfileWarning
+from .intervals import PERFECT, EstimatedModel, Limits, Parameter, interval_table, normal_quantile
+from .profile_branch import FISHER, IDENTITY, LOGARITHM, Branch, ProfileError, ProfilePoint, Scale
+from .progress import progress_bar
+from .variance_parameters import variance_values
 
 if TYPE_CHECKING:
     import pandas as pd

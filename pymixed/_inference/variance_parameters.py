@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._common import Array
-from .design import RandomTerm
-from .inference import template_entries
+from .._common import Array
+from ..design import RandomTerm
+from ..inference import template_entries
 
 
 class VarianceParameter(NamedTuple):

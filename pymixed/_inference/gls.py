@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ._common import Array, MixedParams
-from .design import MixedDesign
+from .._common import Array, MixedParams
+from ..design import MixedDesign
 
 
 def kept_columns(design: MixedDesign, params: MixedParams) -> Array:

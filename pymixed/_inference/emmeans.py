@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ._adjust import ADJUSTMENTS, SIMULTANEOUS, adjusted_p, critical_values
-from ._common import Array, MixedParams, check_choice
-from ._contrast_methods import contrast_family
-from ._contrasts import estimable_rows
-from ._grid import Margin, ReferenceGrid
-from ._links import Link
-from ._tests import CoefficientTests
-from .design import MixedDesign
-from .errors import EstimabilityWarning, InputError, InputTypeError
+from .._common import Array, MixedParams, check_choice
+from .._links import Link
+from ..design import MixedDesign
+from ..errors import EstimabilityWarning, InputError, InputTypeError
+from .adjust import ADJUSTMENTS, SIMULTANEOUS, adjusted_p, critical_values
+from .coefficient_tests import CoefficientTests
+from .contrast_methods import contrast_family
+from .contrasts import estimable_rows
+from .grid import Margin, ReferenceGrid
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,1 @@
+"""Tests, tables, marginal means, intervals and the bootstrap of fitted models."""
