@@ -79,6 +79,17 @@ def workers_firms() -> tuple[str, dict[str, np.ndarray]]:
     return "y ~ x + (1 | a) + (1 | firm)", dict(y=y, x=x, a=a, firm=firm)
 
 
+def three_factors() -> tuple[str, dict[str, np.ndarray]]:
+    """45,861 rows, 2,500 x 1,000 x 150 levels crossed, none nested in another."""
+    rng = np.random.default_rng(17)
+    n = 45_861
+    a, b, c = rng.integers(2500, size=n), rng.integers(1000, size=n), rng.integers(150, size=n)
+    x, x2 = rng.normal(size=n), rng.normal(0, 1, 1000)[b]  # the second one differs between the levels of b alone
+    y = (1 + 0.3 * x + 0.1 * x2 + rng.normal(0, 0.6, 2500)[a] + rng.normal(0, 0.5, 1000)[b]
+         + rng.normal(0, 0.3, 150)[c] + rng.normal(size=n))
+    return "y ~ x + x2 + (1 | a) + (1 | b) + (1 | c)", dict(y=y, x=x, x2=x2, a=a, b=b, c=c)
+
+
 def poisson() -> tuple[str, dict[str, np.ndarray]]:
     """100,000 counts in 2,000 groups, log link."""
     rng = np.random.default_rng(16)
@@ -95,6 +106,7 @@ CASES = {
     "nested": nested,
     "crossed_slope": crossed_slope,
     "workers_firms": workers_firms,
+    "three_factors": three_factors,
     "poisson": poisson,
 }
 

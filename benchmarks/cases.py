@@ -27,8 +27,8 @@ class Case:
         Columns of X after the intercept; a factor stands for the indicators of all levels but the first.
     random : Mapping[str, tuple of str]
         Grouping column -> terms, ``"1"`` being the intercept.
-    goal_lme4, goal_glmm : float
-        How many times faster pymixed is to be.
+    goal_lme4, goal_glmm : float or None
+        How many times faster pymixed is to be; None: no goal.
     family : str
         "gaussian" for a linear model, "binomial" or "poisson" with their default links otherwise.
     n_agq : int
@@ -45,8 +45,8 @@ class Case:
     formula: str
     fixed: tuple[str, ...]
     random: Mapping[str, tuple[str, ...]]
-    goal_lme4: float
-    goal_glmm: float
+    goal_lme4: float | None = None
+    goal_glmm: float | None = None
     family: str = "gaussian"
     n_agq: int = 1
     data: str = ""
@@ -104,6 +104,13 @@ def _indicators(column: pd.Series) -> np.ndarray:
 
 
 _BIG = ("x", "x2", "x3", "x4")
+_VERBAGG = {
+    "formula": "yes ~ Anger + Gender + btype + situ + (1 | id) + (1 | item)",
+    "fixed": ("Anger", "Gender", "btype", "situ"),
+    "random": {"id": ("1",), "item": ("1",)},
+    "data": "verbagg",
+    "derived": {"yes": lambda table: (table["r2"] == "Y").astype(float)},
+}
 _CBPP = {
     "formula": "cbind(incidence, healthy) ~ period + (1 | herd)",
     "fixed": ("period",),
@@ -142,15 +149,13 @@ CASES: dict[str, Case] = {
         Case("crossed_slope", "y ~ x + (x | a) + (1 | b)", ("x",), {"a": ("1", "x"), "b": ("1",)}, 40, 9),
         Case("ratings", "y ~ x + (1 | u) + (1 | i)", ("x",), {"u": ("1",), "i": ("1",)}, 15, 8),
         Case(
-            "verbagg",
-            "yes ~ Anger + Gender + btype + situ + (1 | id) + (1 | item)",
-            ("Anger", "Gender", "btype", "situ"),
-            {"id": ("1",), "item": ("1",)},
-            80,
-            3,
-            family="binomial",
-            derived={"yes": lambda table: (table["r2"] == "Y").astype(float)},
+            "three_factors",
+            "y ~ x + x2 + (1 | a) + (1 | b) + (1 | c)",
+            ("x", "x2"),
+            {"a": ("1",), "b": ("1",), "c": ("1",)},
         ),
+        Case(**_VERBAGG, name="verbagg_linear"),
+        Case(**_VERBAGG, name="verbagg", family="binomial", goal_lme4=80, goal_glmm=3),
         Case(**_CBPP, name="cbpp", goal_lme4=100, goal_glmm=2),
         Case(**_CBPP, name="cbpp_agq9", n_agq=9, goal_lme4=100, goal_glmm=2),
         Case(

@@ -112,6 +112,10 @@ def seconds(value: float) -> str:
     return f"{value:.3g} s" if value >= 1 else f"{1e3 * value:.3g} ms"
 
 
+def at_least(goal: float | None) -> str:
+    return "" if goal is None else f"≥ {goal:g}"
+
+
 def measurements_table(results: dict[str, dict[str, Measurement]]) -> str:
     header = ["case", "engine", "CPU", "wall", "peak MB", "evaluations", "criterion above best", "converged", "rounds"]
     rows = []
@@ -146,10 +150,10 @@ def ratios_table(results: dict[str, dict[str, Measurement]]) -> str:
         for peer, goal in (("lme4", case.goal_lme4), ("glmm", case.goal_glmm)):
             theirs = engines.get(peer)
             if theirs is None:
-                row += ["", "", f"≥ {goal:g}", ""]
+                row += ["", "", at_least(goal), ""]
                 continue
             ratios = [theirs["cpu"] / engines[way]["cpu"] for way in ("pymixed, formula", "pymixed, arrays")]
-            row += [*(f"{ratio:.3g}" for ratio in ratios), f"≥ {goal:g}", f"{ours['memory'] / theirs['memory']:.2f}"]
+            row += [*(f"{ratio:.3g}" for ratio in ratios), at_least(goal), f"{ours['memory'] / theirs['memory']:.2f}"]
         rows.append(row)
     return markdown(header, rows)
 
