@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,7 +52,7 @@ class Model:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Estimates:
+class Estimates(ABC):
     """A table of linear functions of the coefficients, in families of equal size; see the two kinds.
 
     Indexing it with a column's name gives the column.
@@ -78,9 +79,9 @@ class Estimates:
         return self.table.copy()
 
     @property
+    @abstractmethod
     def table(self) -> pd.DataFrame:
         """The table, a DataFrame."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         return "\n".join([self.table.to_string(index=False), *self._notes()])
@@ -152,12 +153,13 @@ class Estimates:
         columns = {**self._labels, **self._estimate_columns(), "lower": lower, "upper": upper}
         return pd.DataFrame(columns)
 
+    @abstractmethod
     def _estimate_columns(self) -> dict[str, Array]:
         """Estimates, standard errors and degrees of freedom on the scale shown."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _back_transformed(self, lower: Array, upper: Array) -> tuple[Array, Array]:
-        raise NotImplementedError
+        """Limits on the scale shown from those of the linear predictor."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
