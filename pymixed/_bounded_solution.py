@@ -147,6 +147,11 @@ class BoundedSolution(TestedSolution[P]):
     def _model_point(self) -> ModelPoint:
         """The estimates, as resampling takes them."""
 
+    @property
+    @abstractmethod
+    def _parameter_names(self) -> tuple[str, ...]:
+        """Names of all parameters, those of `_estimated` without its standard errors: K of them."""
+
     @abstractmethod
     def _parameter_values(self, coefficients: Array, theta: Array, extra: Array) -> Array:
         """Values of all parameters (R, K) at R points."""
@@ -218,7 +223,7 @@ class BoundedSolution(TestedSolution[P]):
         here = self._parameter_values(point.coefficients[None], point.theta[None], point.extra[None])[0]
         count = len(found.status)
         return Bootstrap(
-            repr(self), kind, self._estimated.names, here, own_se,
+            repr(self), kind, self._parameter_names, here, own_se,
             self._parameter_values(found.coefficients, found.theta, found.extra), found.coefficients, found.se,
             found.theta, found.extra, found.objective, found.status, found.n_evaluations,
             np.full(count, plan.seed, np.uint64), np.arange(count, dtype=np.int64) + int(first), resampler.statuses)

@@ -21,7 +21,7 @@ from ._inference.effects import distribution_variance, marginal_mean
 from ._inference.intervals import EstimatedModel, generalized_model
 from ._inference.resampling import ModelPoint, Pools
 from ._inference.robust import sandwich
-from ._inference.variance_parameters import variance_values
+from ._inference.variance_parameters import variance_parameters, variance_values
 from ._links import Link
 from ._prediction import linear_predictor
 from ._solution import parameter_vector
@@ -108,6 +108,12 @@ class GLMMSolution(DescribedSolution[GLMMParams]):
 
     def _model_point(self) -> ModelPoint:
         return ModelPoint(self.theta, self.coefficients, self.params.extra)
+
+    @property
+    def _parameter_names(self) -> tuple[str, ...]:
+        variances = variance_parameters(self._design.terms, with_sigma=False)
+        return (*self.coefficient_names, *(parameter.name for parameter in variances),
+                *self._family.distribution.estimated, *(f"zi.{name}" for name in self.zi_names))
 
     def _parameter_values(self, coefficients: Array, theta: Array, extra: Array) -> Array:
         own = len(self._family.distribution.estimated)

@@ -20,7 +20,7 @@ from ._inference.intervals import EstimatedModel, linear_model
 from ._inference.kenward_roger import KenwardRoger, kenward_roger
 from ._inference.resampling import ModelPoint, Pools, residual_pools
 from ._inference.robust import linear_robust_tests
-from ._inference.variance_parameters import variance_values
+from ._inference.variance_parameters import variance_parameters, variance_values
 from ._prediction import linear_predictor
 from ._solution import parameter_vector
 from ._tables import Summary, summarize_linear
@@ -97,6 +97,11 @@ class LMMSolution(DescribedSolution[LMMParams]):
 
     def _model_point(self) -> ModelPoint:
         return ModelPoint(self.theta, self.coefficients, np.array([self.residual_std]))
+
+    @property
+    def _parameter_names(self) -> tuple[str, ...]:
+        variances = variance_parameters(self._design.terms, with_sigma=True)
+        return (*self.coefficient_names, *(parameter.name for parameter in variances))
 
     def _parameter_values(self, coefficients: Array, theta: Array, extra: Array) -> Array:
         return np.hstack([coefficients, variance_values(self._design.terms, theta, extra[:, 0])])
