@@ -33,8 +33,12 @@ Run = dict[str, Any]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", metavar="CASE",
-                        help=f"a model, MODEL:TASK, or 'threads' (default: all); of {', '.join(INFERENCES)}")
+    parser.add_argument(
+        "cases",
+        nargs="*",
+        metavar="CASE",
+        help=f"a model, MODEL:TASK, or 'threads' (default: all); of {', '.join(INFERENCES)}",
+    )
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds of short tasks (default: {ROUNDS})")
     options = parser.parse_args()
     known = {"threads", *INFERENCES, *(case.model for case in INFERENCES.values())}
@@ -102,8 +106,15 @@ def worker(case: Inference) -> list[str]:
 
 def peer(case: Inference) -> list[str]:
     model = CASES[case.model]
-    return ["Rscript", str(HERE / "inference.R"), case.task, str(case.peer_replicates), model.formula,
-            str(TABLES / f"{case.model}.rds"), model.family]
+    return [
+        "Rscript",
+        str(HERE / "inference.R"),
+        case.task,
+        str(case.peer_replicates),
+        model.formula,
+        str(TABLES / f"{case.model}.rds"),
+        model.family,
+    ]
 
 
 def limit() -> None:
@@ -139,8 +150,19 @@ def medians(runs: list[Run]) -> Run:
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
 
-HEADER = ["model", "inference", "peer", "pymixed CPU", "peer CPU", "times faster", "goal", "largest difference",
-          "peak MB, pymixed (of the fit)", "peer", "rounds"]
+HEADER = [
+    "model",
+    "inference",
+    "peer",
+    "pymixed CPU",
+    "peer CPU",
+    "times faster",
+    "goal",
+    "largest difference",
+    "peak MB, pymixed (of the fit)",
+    "peer",
+    "rounds",
+]
 
 
 def row(case: Inference, ours: Run, theirs: Run | None) -> list[str]:
@@ -153,8 +175,16 @@ def row(case: Inference, ours: Run, theirs: Run | None) -> list[str]:
         return [*cells, theirs["failure"], "", goal, "", memory(ours), memory(theirs), f"{ours['rounds']}, 1"]
     agreement = "" if case.task == "bootstrap" else difference(ours["numbers"], theirs["numbers"])  # random numbers
     rounds = [ours["rounds"], *([theirs["rounds"]] if theirs["rounds"] != ours["rounds"] else [])]
-    return [*cells, seconds(theirs["cpu"]), f"{theirs['cpu'] / ours['cpu']:.3g}", goal, agreement, memory(ours),
-            memory(theirs), ", ".join(map(str, rounds))]
+    return [
+        *cells,
+        seconds(theirs["cpu"]),
+        f"{theirs['cpu'] / ours['cpu']:.3g}",
+        goal,
+        agreement,
+        memory(ours),
+        memory(theirs),
+        ", ".join(map(str, rounds)),
+    ]
 
 
 def memory(run: Run) -> str:
@@ -176,12 +206,22 @@ def threads_table() -> str:
     for model, replicates in THREADS.items():
         print(f"{model}, threads ...", file=sys.stderr, flush=True)
         prepare(model)
-        run = run_once([sys.executable, str(HERE / "inference_worker.py"), model, "threads", str(replicates),
-                        str(TABLES)])
+        run = run_once(
+            [sys.executable, str(HERE / "inference_worker.py"), model, "threads", str(replicates), str(TABLES)]
+        )
         if "failure" in run:
             raise SystemExit(f"pymixed failed on {model}: {run['failure']}")
-        rows.append([model, f"{replicates:,}", seconds(run["one"]), seconds(run["two"]),
-                     f"{run['one'] / run['two']:.3g}", at_least(GOAL_THREADS), "yes" if run["identical"] else "no"])
+        rows.append(
+            [
+                model,
+                f"{replicates:,}",
+                seconds(run["one"]),
+                seconds(run["two"]),
+                f"{run['one'] / run['two']:.3g}",
+                at_least(GOAL_THREADS),
+                "yes" if run["identical"] else "no",
+            ]
+        )
     return markdown(header, rows)
 
 

@@ -44,7 +44,7 @@ INFERENCES: dict[str, Inference] = {
     for case in (
         Inference("sleepstudy", "bootstrap", "lme4", 1000, replicates=1000, peer_replicates=200),
         Inference("sleepstudy", "profile", "lme4", 100),
-        Inference("sleepstudy", "profile_intervals", "lme4", 100),
+        Inference("sleepstudy", "profile_intervals", "lme4"),
         Inference("sleepstudy", "kenward_roger", "pbkrtest", 50),
         Inference("sleepstudy", "satterthwaite", "lmerTest"),
         Inference("cbpp", "bootstrap", "lme4", replicates=1000, peer_replicates=50),
