@@ -17,6 +17,7 @@ from reference_cases import Case, interaction, linear_cases, load, plain, positi
 from pymixed.design import MixedDesign
 
 SMALL = [name for name in linear_cases() if load(name).spec["n_observations"] < 1000]
+LMERTEST = [name for name in SMALL if load(name).results.get("satterthwaite")]  # lmerTest was run on these
 
 
 class Reading:
@@ -60,10 +61,9 @@ def test_estimates_are_lme4s(reading: Reading) -> None:
         assert_allclose(np.sum(modes**2, axis=0), sums, rtol=1e-10)
 
 
+@pytest.mark.parametrize("reading", LMERTEST, indirect=True)
 def test_degrees_of_freedom_are_lmertests(reading: Reading) -> None:
     lme4 = reading.case.results
-    if not lme4.get("satterthwaite"):
-        pytest.skip("lmerTest was not run on this case")
     df = [row[2] for row in lme4["satterthwaite"]["values"]]
     assert_allclose(reading.at(lme4["theta"]).satterthwaite()[reading.coefficients], df, rtol=1e-6)
 
