@@ -68,7 +68,7 @@ CPP_LAYERS = [
     {"random_effects"},
     {"canonical_kernels", "links"},
     {"family", "families", "families_binomial", "families_counts", "families_continuous", "tweedie", "zero_inflation"},
-    {"crossproducts", "couplings", "basis", "row_packer"},
+    {"crossproducts", "couplings", "basis", "row_packer", "reweighting"},
     {"dense_kernels", "sparse_cholesky", "gauss_hermite"},
     {"problem", "leading", "tail", "schur"},
     {"pls", "template_parameters", "sorted_rows"},
@@ -81,8 +81,9 @@ CPP_LAYERS = [
     {"template_objective"},
     {"generalized_problem", "pirls", "quadrature", "generalized_rows", "generalized_deviance", "generalized_curvature",
      "generalized_estimates", "generalized_clusters", "fit", "minque"},
-    {"parallel", "cluster_resampling"},
-    {"refit", "simulation", "cluster_refits"},
+    {"parallel", "owned_rows", "cluster_resampling", "uncertainty"},
+    {"own_design"},
+    {"refit", "response_columns", "simulation", "cluster_refits"},
     {"profile", "profile_chart", "profile_objective"},
 ]
 
