@@ -203,9 +203,10 @@ class VarianceUncertainty:
     Attributes
     ----------
     vcov_varpar : (m + 1, m + 1) array
-        Asymptotic covariance of (theta, sigma); parameters held at their boundary have none.
+        Asymptotic covariance of (theta, sigma), theta in coordinates whose columns are centred and scaled; parameters
+        held at their boundary have none.
     jac_vcov_beta : (m + 1, p, p) array
-        Derivatives of the covariance of the coefficients in (theta, sigma).
+        Derivatives of the covariance of the coefficients in the same (theta, sigma).
     held : tuple of str
         Names of the entries of theta that are held at their boundary.
     """

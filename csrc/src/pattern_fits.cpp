@@ -4,10 +4,12 @@
 #include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "leading.hpp"
 #include "template_objective.hpp"
+#include "uncertainty.hpp"
 
 namespace pymixed {
 
@@ -68,6 +70,9 @@ PatternFits::PatternFits(const Problem& problem, const SortedRows& rows, bool re
              XtWX_inverse_.data(),
              rows.weights.size() > 0 ? rows.weights.sum() : static_cast<double>(rows.n)};
 
+    columns_.resize(problem.p());
+    std::iota(columns_.begin(), columns_.end(), Index{0});
+
     const Index n_moments = lead.n_patterns * packed(lead.c, 0) * P * P;
     const std::pair<Lane**, Index> arrays[] = {{&state_.theta, m},
                                                {&state_.XytXy, P * P},
@@ -78,6 +83,13 @@ PatternFits::PatternFits(const Problem& problem, const SortedRows& rows, bool re
                                                {&state_.work, lane_work_size(model_)},
                                                {&step_, m},
                                                {&step_work_, m * m},
+                                               {&around_.theta, m},
+                                               {&around_.XytXy, P * P},
+                                               {&around_.moments, n_moments},
+                                               {&around_.gradient, m},
+                                               {&around_.curvature, m * m},
+                                               {&around_.W, P * P},
+                                               {&around_.work, lane_work_size(model_)},
                                                {&staged_.lanes, rows.n},
                                                {&staged_.theta, m},
                                                {&staged_.sums.gamma, P - 1},
@@ -224,7 +236,23 @@ bool PatternFits::nearly_singular(int lane) const {
     return false;
 }
 
-void PatternFits::write(int lane, Refits& refits) const {
+/// Entry of (X'V^-1X)^-1 in the user's columns.
+double PatternFits::covariance_in(const LaneState& state, int lane, Index i, Index j) const {
+    const Index P = model_.P, p = P - 1;
+    double sum = 0.0;
+    for (Index x = 0; x < p; ++x) {
+        double root_i = 0.0, root_j = 0.0;
+        for (Index a = 0; a <= x; ++a) {
+            const double w = state.W[a * P + x].of[lane];
+            root_i += coefficient_map_(i, a) * w;
+            root_j += coefficient_map_(j, a) * w;
+        }
+        sum += root_i * root_j;
+    }
+    return sum;
+}
+
+void PatternFits::write(int lane, Refits& refits) {
     const Response& response = responses_[lane];
     const Index P = model_.P, p = P - 1, row = response.number;
     const double sigma2 = response.scale * response.scale * state_.pwrss.of[lane] / model_.nu;
@@ -233,25 +261,67 @@ void PatternFits::write(int lane, Refits& refits) const {
         theta[e] = state_.theta[e].of[lane];
     refits.theta.row(row) = problem_.products().random_basis().to_user(problem_.layout(), theta).transpose();
     refits.extra(row, 0) = std::sqrt(sigma2);
-    Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor, most_columns, most_columns> root(p, p);
-    Eigen::Matrix<double, Eigen::Dynamic, 1, Eigen::ColMajor, most_columns, 1> beta = response.gamma;
-    for (Index a = 0; a < p; ++a) {
-        beta[a] -= response.scale * state_.W[a * P + p].of[lane];
-        for (Index x = 0; x < p; ++x)
-            root(a, x) = x < a ? 0.0 : state_.W[a * P + x].of[lane];
-    }
-    root = coefficient_map_.lazyProduct(root).eval();
-    refits.beta.row(row) = (coefficient_map_.lazyProduct(beta)).transpose();
-    for (Index i = 0; i < p; ++i)
+    for (Index i = 0; i < p; ++i) {
+        refits.beta(row, i) = 0.0;
+        for (Index a = 0; a < p; ++a)
+            refits.beta(row, i) +=
+                coefficient_map_(i, a) * (response.gamma[a] - response.scale * state_.W[a * P + p].of[lane]);
         for (Index j = 0; j <= i; ++j)
-            refits.covariance(row, packed(i, j)) = sigma2 * root.row(i).dot(root.row(j));
+            refits.covariance(row, packed(i, j)) = sigma2 * covariance_in(state_, lane, i, j);
+    }
     refits.objective[row] = state_.value.of[lane] + 2.0 * model_.nu * std::log(response.scale);
     refits.status[row] = Status::Success;
     refits.n_evaluations[row] = response.n_evaluations;
     refits.n_rows[row] = problem_.n();
+    if (refits.variance_covariance.cols() > 0)
+        write_uncertainty(response, lane, refits);
 }
 
-void PatternFits::run(const Next& next, const Finish& finish, Refits& refits) {
+/// Derivatives at the minimum from points on both sides of it, a point per lane.
+void PatternFits::write_uncertainty(const Response& response, int lane, Refits& refits) {
+    const Index P = model_.P, p = P - 1, m = model_.m, size = packed(p, 0);
+    const Index n_moments = model_.n_patterns * packed(model_.c, 0) * P * P;
+    const auto spread = [lane](const Lane& from, Lane& to) { std::fill_n(to.of, Lane::width, from.of[lane]); };
+    for (Index k = 0; k < P * P; ++k)
+        spread(state_.XytXy[k], around_.XytXy[k]);
+    for (Index k = 0; k < n_moments; ++k)
+        spread(state_.moments[k], around_.moments[k]);
+    const auto theta = [&](Index e) { return state_.theta[e].of[lane]; };
+    const auto step = [&](Index e) { return 3e-5 * std::max(std::abs(theta(e)), 0.1); };
+    CriterionDerivatives at{Matrix(m, m), Vector(m), Vector(size), RowMatrix(m, size)};
+    constexpr Index at_a_time = Lane::width / 2;
+    for (Index first = 0; first < m; first += at_a_time) {
+        const Index last = std::min(first + at_a_time, m);
+        for (Index e = 0; e < m; ++e)
+            std::fill_n(around_.theta[e].of, Lane::width, theta(e));
+        for (Index e = first; e < last; ++e) {
+            around_.theta[e].of[2 * (e - first)] += step(e);
+            around_.theta[e].of[2 * (e - first) + 1] -= step(e);
+        }
+        lane_kernels().evaluate(model_, around_);
+        for (Index e = first; e < last; ++e) {
+            const int above = static_cast<int>(2 * (e - first)), below = above + 1;
+            const double inverse = 1.0 / (2.0 * step(e));
+            for (Index i = 0; i < m; ++i)
+                at.hessian(i, e) = (around_.gradient[i].of[above] - around_.gradient[i].of[below]) * inverse;
+            at.pwrss[e] =
+                response.scale * response.scale * (around_.pwrss.of[above] - around_.pwrss.of[below]) * inverse;
+            for (Index i = 0; i < p; ++i)
+                for (Index j = 0; j <= i; ++j)
+                    at.C_change(e, packed(i, j)) =
+                        (covariance_in(around_, above, i, j) - covariance_in(around_, below, i, j)) * inverse;
+        }
+    }
+    at.hessian = (0.5 * (at.hessian + at.hessian.transpose())).eval();
+    for (Index i = 0; i < p; ++i)
+        for (Index j = 0; j <= i; ++j)
+            at.C[packed(i, j)] = covariance_in(state_, lane, i, j);
+    const double sigma = refits.extra(response.number, 0);
+    refits.set_uncertainty(response.number,
+                           variance_uncertainty(at, std::vector<bool>(m, true), sigma * sigma, model_.nu), columns_);
+}
+
+void PatternFits::run(const Next& next, const Leave& leave, Refits& refits) {
     const LaneKernels& kernels = lane_kernels();
     int active = 0;
     for (int lane = 0; lane < Lane::width; ++lane) {
@@ -270,7 +340,8 @@ void PatternFits::run(const Next& next, const Finish& finish, Refits& refits) {
                 continue;
             if (progress == Progress::Found)
                 write(lane, refits);
-            finish(response.number, response.y, progress == Progress::Found);
+            else
+                leave(response.number, response.y);
             response.number = -1;
             active -= !load(lane, next);
         }

@@ -17,22 +17,30 @@ class PatternFits {
  public:
     /// Writes a response in the order of the sorted rows and returns its number; -1 where there is none left.
     using Next = std::function<Index(Vector& y)>;
-    /// Takes over a response, whose estimates were found and written or not.
-    using Finish = std::function<void(Index i, const Vector& y, bool found)>;
+    /// Takes over a response.
+    using Leave = std::function<void(Index i, const Vector& y)>;
 
     static bool suits(const Problem& problem);
     PatternFits(const Problem& problem, const SortedRows& rows, bool reml, const FitOptions& options);
 
-    void run(const Next& next, const Finish& finish, Refits& refits);
+    void run(const Next& next, const Leave& leave, Refits& refits);
 
  private:
     enum class Progress { Going, Found, Left };
+    struct Response {
+        Index number = -1;
+        Vector y, gamma;
+        double scale = 1.0, value = 0.0, expected = 0.0;  // of the point before, and the descent that it promised
+        Index n_evaluations = 0;
+    };
 
     bool stage(const Next& next);
     bool load(int lane, const Next& next);
     Progress advance(int lane);
     bool nearly_singular(int lane) const;
-    void write(int lane, Refits& refits) const;
+    void write(int lane, Refits& refits);
+    void write_uncertainty(const Response& response, int lane, Refits& refits);
+    double covariance_in(const LaneState& state, int lane, Index i, Index j) const;
 
     const Problem& problem_;
     bool reml_;
@@ -49,16 +57,12 @@ class PatternFits {
     LaneModel model_;
     std::vector<Lane> memory_;
     LaneState state_;
+    LaneState around_;  // one response at points around its minimum
     Lane *step_, *step_work_;
     Lane gain_;
 
-    struct Response {
-        Index number = -1;
-        Vector y, gamma;
-        double scale = 1.0, value = 0.0, expected = 0.0;  // of the point before, and the descent that it promised
-        Index n_evaluations = 0;
-    };
     std::vector<Response> responses_;
+    std::vector<Index> columns_;  // of the coefficients: all
 
     // responses whose sums are ready, and how many lanes have taken
     struct Staged {

@@ -56,11 +56,10 @@ void Refits::set(Index row, const FitResult& found, Deviance& deviance, double t
     set_coefficients(row, deviance.beta(), sigma2 * deviance.unscaled_covariance(), columns);
     objective[row] = found.objective;
     if (variance_covariance.cols() > 0)
-        set_uncertainty(row, deviance, columns);
+        set_uncertainty(row, variance_uncertainty(deviance, found.internal), columns);
 }
 
-void Refits::set_uncertainty(Index row, Deviance& deviance, const std::vector<Index>& columns) {
-    const VarianceUncertainty found = variance_uncertainty(deviance, theta.row(row));
+void Refits::set_uncertainty(Index row, const VarianceUncertainty& found, const std::vector<Index>& columns) {
     const Index k = found.covariance.rows(), size = covariance.cols();
     for (Index i = 0; i < k; ++i)
         for (Index j = 0; j <= i; ++j)
@@ -148,13 +147,6 @@ class CompleteFits {
         refits_.set(i, fit_linear(deviance_, options, start), deviance_, sums_.total_weight(), columns_);
     }
 
-    /// Adds the uncertainty to a fit that is there.
-    void add_uncertainty(Index i, const Vector& y) {
-        sums_.set(y);
-        deviance_.set_response(sums_.view());
-        refits_.set_uncertainty(i, deviance_, columns_);
-    }
-
  private:
     ResponseSums sums_;
     Minque minque_;
@@ -177,15 +169,7 @@ class LinearRefits::Worker {
     /// Fits to complete responses.
     void run(const PatternFits::Next& next, Refits& refits) {
         if (lanes_) {
-            lanes_->run(
-                next,
-                [&](Index i, const Vector& y, bool found) {
-                    if (!found)
-                        complete_.fit(i, y, options_.fit);
-                    else if (options_.uncertainty)
-                        complete_.add_uncertainty(i, y);
-                },
-                refits);
+            lanes_->run(next, [this](Index i, const Vector& y) { complete_.fit(i, y, options_.fit); }, refits);
             return;
         }
         for (Index i = next(y_); i >= 0; i = next(y_))

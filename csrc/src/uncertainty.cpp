@@ -65,39 +65,48 @@ std::vector<bool> free_entries(const RandomEffects& layout, const Vector& theta)
     return free;
 }
 
-VarianceUncertainty variance_uncertainty(Deviance& deviance, const Vector& theta) {
-    const Index m = theta.size(), p = deviance.problem().p();
-    const Matrix hessian = deviance.hessian(theta, Coordinates::User);
-    deviance.evaluate(theta, Coordinates::User);
-    deviance.differentiate();
-    const double sigma2 = deviance.sigma2(), sigma = std::sqrt(sigma2), nu = static_cast<double>(deviance.nu());
-    const std::vector<bool> is_free = free_entries(deviance.problem().layout(), theta);
+VarianceUncertainty variance_uncertainty(const CriterionDerivatives& derivatives, const std::vector<bool>& is_free,
+                                         double sigma2, double nu) {
+    const Index m = derivatives.pwrss.size();
+    const double sigma = std::sqrt(sigma2);
     std::vector<Index> free;
     for (Index i = 0; i < m; ++i)
         if (is_free[i])
             free.push_back(i);
-
     // the minimising sigma follows theta with the slope (dr^2/dtheta) / (2 nu sigma)
-    const Vector slope = deviance.pwrss_derivatives() / (2.0 * nu * sigma);
     Matrix follow = Matrix::Zero(m + 1, static_cast<Index>(free.size()));
     for (std::size_t j = 0; j < free.size(); ++j) {
         follow(free[j], j) = 1.0;
-        follow(m, j) = slope[free[j]];
+        follow(m, j) = derivatives.pwrss[free[j]] / (2.0 * nu * sigma);
     }
     VarianceUncertainty out;
-    out.covariance = 2.0 * follow * positive_inverse(block(hessian, free, free)) * follow.transpose();
+    out.covariance = 2.0 * follow * positive_inverse(block(derivatives.hessian, free, free)) * follow.transpose();
     out.covariance(m, m) += sigma2 / (2.0 * nu);
+    out.jacobian.resize(m + 1, derivatives.C.size());
+    out.jacobian.topRows(m) = sigma2 * derivatives.C_change;
+    out.jacobian.row(m) = 2.0 * sigma * derivatives.C.transpose();
+    return out;
+}
 
-    out.jacobian.resize(m + 1, packed(p, 0));
-    const std::vector<Matrix> change = deviance.covariance_derivatives();
+VarianceUncertainty variance_uncertainty(Deviance& deviance, const Vector& theta) {
+    const Index m = theta.size(), p = deviance.problem().p();
+    CriterionDerivatives at;
+    at.hessian = deviance.hessian(theta, Coordinates::Internal);
+    deviance.evaluate(theta, Coordinates::Internal);
+    deviance.differentiate();
+    at.pwrss = deviance.pwrss_derivatives();
+    at.C.resize(packed(p, 0));
+    at.C_change.resize(m, packed(p, 0));
     const Matrix C = deviance.unscaled_covariance();
+    const std::vector<Matrix> change = deviance.covariance_derivatives();
     for (Index i = 0; i < p; ++i)
         for (Index j = 0; j <= i; ++j) {
+            at.C[packed(i, j)] = C(i, j);
             for (Index t = 0; t < m; ++t)
-                out.jacobian(t, packed(i, j)) = sigma2 * change[t](i, j);
-            out.jacobian(m, packed(i, j)) = 2.0 * sigma * C(i, j);
+                at.C_change(t, packed(i, j)) = change[t](i, j);
         }
-    return out;
+    return variance_uncertainty(at, free_entries(deviance.problem().layout(), theta), deviance.sigma2(),
+                                static_cast<double>(deviance.nu()));
 }
 
 Matrix coefficient_covariance(GeneralizedDeviance& deviance, const Vector& psi) {

@@ -17,11 +17,22 @@ Matrix positive_inverse(const Matrix& H);
 std::vector<bool> free_entries(const RandomEffects& layout, const Vector& theta);
 
 struct VarianceUncertainty {
-    Matrix covariance;   ///< (m+1) x (m+1): theta (user's coordinates), sigma
+    Matrix covariance;   ///< (m+1) x (m+1): theta, sigma
     RowMatrix jacobian;  ///< (m+1) x p(p+1)/2: derivatives of the lower triangle, row by row, of Var(beta)
 };
 
-/// @param theta  the minimum, user's coordinates. The deviance is left evaluated and differentiated there.
+/// At a minimum, in theta.
+struct CriterionDerivatives {
+    Matrix hessian;      ///< of the criterion, m x m
+    Vector pwrss;        ///< of r^2, m
+    Vector C;            ///< (X'V^-1X)^-1, its lower triangle row by row
+    RowMatrix C_change;  ///< its derivatives, m x p(p+1)/2
+};
+
+VarianceUncertainty variance_uncertainty(const CriterionDerivatives& derivatives, const std::vector<bool>& free,
+                                         double sigma2, double nu);
+/// @param theta  the minimum, internal coordinates: in the user's a column far from zero makes all of theta depend on
+///               one another, and the digits are lost. The deviance is left evaluated and differentiated there.
 VarianceUncertainty variance_uncertainty(Deviance& deviance, const Vector& theta);
 
 /// Covariance of beta (user's columns) from the Hessian at a minimum psi in internal coordinates; of size 0 where the

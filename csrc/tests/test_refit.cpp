@@ -9,6 +9,7 @@
 #include "owned_rows.hpp"
 #include "refits.hpp"
 #include "response_sums.hpp"
+#include "uncertainty.hpp"
 
 namespace {
 
@@ -231,6 +232,33 @@ TEST("a restriction speaks of the response that was set") {
     }
 }
 
+/// Satterthwaite's degrees of freedom of a coefficient: 2 v^2 / Var(v).
+template <class Covariance, class Jacobian>
+double degrees_of_freedom(double variance, Covariance&& covariance, Jacobian&& jacobian, Index k) {
+    double spread = 0.0;
+    for (Index a = 0; a < k; ++a)
+        for (Index b = 0; b < k; ++b)
+            spread += jacobian(a) * covariance(a, b) * jacobian(b);
+    return 2.0 * variance * variance / spread;
+}
+
+/// Minima agree to 1e-7 or so, derivatives by differences are good to about 1e-8 times the condition of the Hessian.
+void check_uncertainty(const VarianceUncertainty& expected, const Refits& refits, Index row, double tolerance) {
+    const Index k = expected.covariance.rows(), size = refits.covariance.cols();
+    for (Index j = 0; j < refits.beta.cols(); ++j) {
+        const Index at = packed(j, j);
+        const double variance = refits.covariance(row, at);
+        const double df = degrees_of_freedom(
+            variance, [&](Index a, Index b) { return expected.covariance(a, b); },
+            [&](Index a) { return expected.jacobian(a, at); }, k);
+        const double found = degrees_of_freedom(
+            variance,
+            [&](Index a, Index b) { return refits.variance_covariance(row, packed(std::max(a, b), std::min(a, b))); },
+            [&](Index a) { return refits.jacobian(row, a * size + at); }, k);
+        CHECK_CLOSE(df, found, tolerance);
+    }
+}
+
 TEST("fits to the columns are fits of their own, in any order") {
     for (const Case& one : cases())
         for (const bool reml : {true, false}) {
@@ -242,6 +270,7 @@ TEST("fits to the columns are fits of their own, in any order") {
                 Y.col(i) = one.design.y * static_cast<double>(i) + normal_vector(one.n(), 50 + i, 3.0);
             RefitOptions options;
             options.fit.newton.tolerance = 1e-14;
+            options.uncertainty = true;
             const Refits all = check_columns(refits, Y, options);
             for (Index i = 0; i < 5; ++i) {
                 const auto fresh_problem = one.with_response(Y.col(i)).problem();
@@ -256,6 +285,7 @@ TEST("fits to the columns are fits of their own, in any order") {
                     CHECK_CLOSE(se[j], std::sqrt(all.covariance(i, packed(j, j))), 1e-6);
                     CHECK(std::abs(fresh.beta()[j] - all.beta(i, j)) < 1e-6 * se[j]);
                 }
+                check_uncertainty(variance_uncertainty(fresh, found.internal), all, i, 1e-5);
             }
             if (check::failures() > before)
                 std::printf("  in: %s\n", one.name);

@@ -26,6 +26,7 @@ class OwnDesign;
 struct OwnedRows;
 struct ResponseColumn;
 struct SortedRows;
+struct VarianceUncertainty;
 
 /// Writes the i-th response, in the order of the sorted rows; called by several threads at once.
 using ResponseSource = std::function<void(Index i, Vector& y)>;
@@ -78,12 +79,11 @@ struct Refits {
     void set(Index row, const FitResult& found, GeneralizedDeviance& deviance, const std::vector<Index>& columns,
              bool by_hessian);
 
-    /// @param deviance  with the response of the row, whose theta is set
-    void set_uncertainty(Index row, Deviance& deviance, const std::vector<Index>& columns);
+    void set_uncertainty(Index row, const VarianceUncertainty& found, const std::vector<Index>& columns);
 
     RowMatrix beta, theta, extra;  ///< as in ModelPoint
     RowMatrix covariance;          ///< of beta, its lower triangle row by row; theta held unless asked otherwise
-    /// Covariance of (theta, sigma) and the derivatives of `covariance` by them, one after the other; no columns where
+    /// Covariance of (theta in internal coordinates, sigma) and the derivatives of `covariance` by them, one after the other; no columns where
     /// they are not wanted.
     RowMatrix variance_covariance, jacobian;
     Vector objective;
