@@ -84,7 +84,7 @@ class Convergence:
     min_eigenvalue : float
         Smallest eigenvalue of the Hessian of the free parameters, scaled to a unit diagonal.
     gradient_norm : float
-        Largest absolute derivative of the free parameters.
+        Largest absolute derivative of the free parameters, in coordinates whose columns are centred and scaled.
     active : tuple of (str, float)
         Parameters held at their boundary, each with the derivative of the criterion there.
     message : str
