@@ -58,6 +58,7 @@ class Table:
                                  f"arrays, got {type(data).__name__}")
         if not self.names:
             raise InputError(f"{argument}: expected at least one column, got none")
+        self._known = frozenset(self.names)  # there may be very many
 
     @property
     def n_rows(self) -> int:
@@ -69,6 +70,10 @@ class Table:
     def column(self, name: str) -> Column:
         """A column as float64 array, or as Categorical where it holds strings, booleans or categories."""
         return self._checked(name, column(self._raw(name), f"column {name!r}"))
+
+    def numbers(self, name: str) -> FloatArray:
+        """A column as float64 array, booleans as 0 and 1."""
+        return self._checked(name, numbers(self._raw(name), f"{self._argument}: column {name!r}"))
 
     def factor(self, name: str) -> Categorical:
         """A column as Categorical whatever it holds: numbers become labels."""
@@ -84,7 +89,7 @@ class Table:
         return f"{self._argument}: no column {name!r}; did you mean {' or '.join(map(repr, close))}?"
 
     def _raw(self, name: str) -> Any:
-        if name not in self.names:
+        if name not in self._known:
             raise InputError(self.unknown(name))
         return self._get(name)
 
