@@ -16,7 +16,7 @@ def of_inference(*modules: str) -> set[str]:
 
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_inference"},
+    {"errors", "_inference", "_many"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters"},
     {"_frames", "_executors"},
@@ -51,13 +51,16 @@ PYTHON_LAYERS = [
     {"_fitting"},
     {"_refits"},
     {"_linear", "_generalized"},
-    {"solvers"},
+    {"_many.triangles", "_many.moderation", "_many.rows", "_many.responses"},
+    {"_many.fits", "_many.designs", "_many.jobs"},
+    {"_many.running"},
+    {"solvers", "many"},
     {"datasets"},
     {"__init__"},
     {"cli"},
     {"__main__"},
 ]
-CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "__init__"}  # who may import the compiled core
+CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__"}  # who may import the compiled core
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
 # line work together and may include one another.
@@ -68,7 +71,7 @@ CPP_LAYERS = [
     {"random_effects"},
     {"canonical_kernels", "links"},
     {"family", "families", "families_binomial", "families_counts", "families_continuous", "tweedie", "zero_inflation"},
-    {"crossproducts", "couplings", "basis", "row_packer"},
+    {"crossproducts", "couplings", "basis", "row_packer", "reweighting"},
     {"dense_kernels", "sparse_cholesky", "gauss_hermite"},
     {"problem", "leading", "tail", "schur"},
     {"pls", "template_parameters", "sorted_rows"},
@@ -81,8 +84,9 @@ CPP_LAYERS = [
     {"template_objective"},
     {"generalized_problem", "pirls", "quadrature", "generalized_rows", "generalized_deviance", "generalized_curvature",
      "generalized_estimates", "generalized_clusters", "fit", "minque"},
-    {"parallel", "cluster_resampling"},
-    {"refit", "simulation", "cluster_refits"},
+    {"parallel", "owned_rows", "cluster_resampling", "uncertainty"},
+    {"own_design"},
+    {"refit", "response_columns", "simulation", "cluster_refits"},
     {"profile", "profile_chart", "profile_objective"},
 ]
 

@@ -148,7 +148,8 @@ class GeneralizedJob(Job):
     def __call__(self) -> BlockFitter:
         """Make its fitter."""
         problem = GeneralizedEngine(self.design, self.family, self.options).problem
-        core = _core.GeneralizedRefits(problem, int(self.options.n_agq), self.options.curvature)
+        core = _core.GeneralizedRefits(problem, core_rows(self.design), self.design.zero_inflation,
+                                       int(self.options.n_agq), self.options.curvature)
         return BlockFitter(core, self.options, self.options.se == "hessian" and self.options.n_agq > 0, self.design,
                            problem.kept)
 

@@ -65,6 +65,10 @@ class CrossProducts {
     /// The same rows with the fixed-effects columns `columns` only (ascending positions).
     CrossProducts with_columns(const std::vector<Index>& columns) const;
 
+    /// The sums over the same rows with other weights, in the same cells; a weight of 0 leaves a row out. Sums with the
+    /// response are not defined. Where few weights change, their rows alone are visited.
+    CrossProducts reweighted(const Rows& rows, const Vector& weights) const;
+
     const RandomEffects& layout() const { return layout_; }
     const FixedBasis& fixed_basis() const { return fixed_; }
     const RandomBasis& random_basis() const { return random_; }
