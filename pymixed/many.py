@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from numbers import Real
@@ -117,12 +117,11 @@ def fit_many(formula: str, data: Any, Y: Any, *, family: str | Family | None = N
     >>> int((fits.p_adjusted()[:, 1] < 0.05).sum())
     200
     """
-    known, options = _options(family, reml, n_agq, curvature, se, tol, max_iter, n_threads, method)
+    known, model = _model(family, reml, n_agq, curvature, se, tol, max_iter, n_threads, method, df)
     plan = _Plan(df, start, executor, progress, time_limit)
-    plan.check(known)
     given = Given.sorted(Y, weights, offset)
     design = formula_design(formula, data, given, contrasts, na_action, known, zi)
-    return _fit(_job(design, known, options, df), given, plan)
+    return _fit(model(design), given, plan)
 
 
 def fit_many_arrays(Y: Any, X: ArrayLike, groups: Mapping[str, ArrayLike], *,
@@ -167,17 +166,16 @@ time_limit
     >>> pm.fit_many_arrays(Y, np.ones((120, 1)), {"g": groups}).theta.shape
     (50, 1)
     """
-    known, options = _options(family, reml, n_agq, curvature, se, tol, max_iter, n_threads, method)
+    known, model = _model(family, reml, n_agq, curvature, se, tol, max_iter, n_threads, method, df)
     plan = _Plan(df, start, executor, progress, time_limit)
-    plan.check(known)
     given = Given.sorted(Y, weights, offset)
     design = array_design(X, groups, random_effects, random_data, given, na_action, known)
-    return _fit(_job(design, known, options, df), given, plan)
+    return _fit(model(design), given, plan)
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is said of the many and not of each fit."""
+    """What is said of the many and not of each fit; checked before any computing."""
 
     df: str | None
     start: str | ArrayLike | None
@@ -185,12 +183,7 @@ class _Plan:
     progress: bool
     time_limit: float | None
 
-    def check(self, family: Family | None) -> None:
-        """Refuse what cannot be done, before any computing."""
-        if self.df is not None:
-            check_choice("df", self.df, DF_METHODS)
-            if family is not None:
-                raise InputError(f"df: expected None for a family, whose tests are z tests, got {self.df!r}")
+    def __post_init__(self) -> None:
         check_start(self.start)
         if self.executor is not None:
             check_executor(self.executor)
@@ -198,20 +191,20 @@ class _Plan:
             check_number("time_limit", self.time_limit, Real)
 
 
-def _options(family: str | Family | None, reml: bool, n_agq: int, curvature: str, se: str, tol: float, max_iter: int,
-             n_threads: int | None, method: str) -> tuple[Family | None, LinearOptions | GeneralizedOptions]:
-    """The family and the options of every fit."""
+def _model(family: str | Family | None, reml: bool, n_agq: int, curvature: str, se: str, tol: float, max_iter: int,
+           n_threads: int | None, method: str,
+           df: str | None) -> tuple[Family | None, Callable[[MixedDesign], LinearJob | GeneralizedJob]]:
+    """The family, and what makes a model of a design; options are checked."""
     shared = tol, max_iter, "newton", n_threads, method
+    if df is not None:
+        check_choice("df", df, DF_METHODS)
     if family is None:
-        return None, LinearOptions(*shared, reml, False)
-    return resolve(family), GeneralizedOptions(*shared, n_agq, curvature, se)
-
-
-def _job(design: MixedDesign, family: Family | None, options: LinearOptions | GeneralizedOptions,
-         df: str | None) -> Job:
-    if isinstance(options, LinearOptions):
-        return LinearJob(design, options, df == "satterthwaite")
-    return GeneralizedJob(design, options, family)
+        linear = LinearOptions(*shared, reml, False)
+        return None, lambda design: LinearJob(design, linear, df == "satterthwaite")
+    if df is not None:
+        raise InputError(f"df: expected None for a family, whose tests are z tests, got {df!r}")
+    known, generalized = resolve(family), GeneralizedOptions(*shared, n_agq, curvature, se)
+    return known, lambda design: GeneralizedJob(design, generalized, known)
 
 
 def _fit(job: Job, given: Given, plan: _Plan) -> ManyFits:

@@ -51,6 +51,6 @@ def array_design(X: ArrayLike, groups: Mapping[str, ArrayLike], random_effects: 
 
 
 def _checked(parts: ModelParts, family: Family | None, given: Given) -> MixedDesign:
-    """The parts as a design; weights, also those of the responses, tell as many random effects as rows from residuals."""
+    """The parts as a design; the responses' own weights allow what the design's weights do."""
     check(parts if given.weights is None else replace(parts, weights=np.full(parts.n, 2.0)), family)
     return MixedDesign(**vars(parts))

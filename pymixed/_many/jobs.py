@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from .._refits import core_rows
 from ..design import MixedDesign
 from ..inference import theta_names
 from .responses import Block
+from .triangles import order_of
 
 T = TypeVar("T")
 
@@ -65,16 +66,17 @@ class BlockFitter:
         """Fits to the responses of a block, each from its own start where `start` is empty."""
         options = _core.RefitOptions(start, 1e-3 * self._options.tol, self._options.max_iter,
                                      self._options.n_threads or 1, self._uncertainty)
-        *found, jacobian = self._core.fit_columns(block.Y, block.weights, block.offset, options)
-        n_packed = found[1].shape[1]
-        return FitArrays(*found, jacobian.reshape(len(jacobian), -1, n_packed))
+        found = FitArrays(*self._core.fit_columns(block.Y, block.weights, block.offset, options))
+        shape = len(found.status), order_of(found.packed_varpar.shape[1]), found.packed_vcov.shape[1]
+        return found._replace(jacobian=found.jacobian.reshape(shape))
 
     def nothing(self, count: int) -> FitArrays:
         """Rows for responses that were not fitted."""
         empty = self.fit(Block([], np.empty((self._n, 0), order="F"), None, None), np.empty(0))
-        rows = [np.full((count, *array.shape[1:]), np.nan if array.dtype.kind == "f" else 0, array.dtype)
-                for array in empty]
-        return FitArrays(*rows)._replace(status=np.full(count, INTERRUPTED, np.int8))
+        rows: dict[str, Any] = {
+            name: np.full((count, *array.shape[1:]), np.nan if array.dtype.kind == "f" else 0, array.dtype)
+            for name, array in empty._asdict().items()}
+        return FitArrays(**{**rows, "status": np.full(count, INTERRUPTED, np.int8)})
 
 
 @dataclass(frozen=True, eq=False)

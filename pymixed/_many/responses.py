@@ -74,7 +74,7 @@ class _Columns:
         if self._rows is not None:
             part = part[self._rows]
         if isinstance(part, np.ma.MaskedArray):
-            part = part.astype(np.float64).filled(np.nan)
+            part = np.ma.filled(part.astype(np.float64), np.nan)
         return np.asfortranarray(part, np.float64)
 
 
@@ -131,7 +131,7 @@ class Given(NamedTuple):
 
 
 def _has_columns(argument: str, values: Prior, stream: bool) -> bool:
-    """Whether weights or an offset come with a column per response; `stream` says that the responses are an iterator."""
+    """Whether weights or an offset come with a column per response; `stream`: the responses are an iterator."""
     if values is None or isinstance(values, str):
         return False
     if isinstance(values, Iterator):
