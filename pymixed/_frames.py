@@ -20,7 +20,7 @@ from .errors import InputError, InputTypeError
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Column: TypeAlias = FloatArray | Categorical
-_AnyColumn = TypeVar("_AnyColumn", bound=Column)
+AnyColumn = TypeVar("AnyColumn", FloatArray, Categorical, Column)
 
 _LARGE = 4096  # values from which a temporary costs more than the care that a sum needs
 
@@ -93,7 +93,7 @@ class Table:
             raise InputError(self.unknown(name))
         return self._get(name)
 
-    def _checked(self, name: str, values: _AnyColumn) -> _AnyColumn:
+    def _checked(self, name: str, values: AnyColumn) -> AnyColumn:
         if self._n_rows is None:
             self._n_rows = len(values)
         if len(values) != self._n_rows:
@@ -173,6 +173,11 @@ def matrix(values: Any, what: str, n: int) -> FloatArray:
     if array.ndim != 2 or len(array) != n:
         raise InputError(f"{what}: expected shape ({n}, p), one row per value of the response, got {array.shape}")
     return array.astype(np.float64, copy=False)
+
+
+def take_rows(values: AnyColumn, rows: NDArray[np.intp]) -> AnyColumn:
+    """A column or matrix at some rows."""
+    return values.take(rows) if isinstance(values, Categorical) else values[rows]
 
 
 def complete_rows(columns: Mapping[str, Column | None], n: int, na_action: str) -> NDArray[np.intp] | None:

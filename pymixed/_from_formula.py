@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._categorical import Categorical, cross, factorize
 from ._family import Family
-from ._frames import Column, FloatArray, Table, check_finite, complete_rows, numbers
+from ._frames import Column, FloatArray, Table, check_finite, complete_rows, numbers, take_rows
 from ._model_matrix import (
     KNOWN_NAMES,
     Block,
@@ -194,6 +194,11 @@ class FormulaEncoder:
         values = {name: column if self.categorical[name] else _as_numbers(column)
                   for name, column in columns.items()}
         return model_matrix(self.specs[self.parsed.fixed], values, n, self.contrasts, self.parsed.text).matrix
+
+    def take(self, rows: NDArray[np.intp]) -> FormulaEncoder:
+        """The encoder of some rows of the fit."""
+        columns = {name: take_rows(values, rows) for name, values in self.fixed_columns.items()}
+        return replace(self, fixed_columns=columns)
 
     def _offset(self, table: Table, offset: ArrayLike | None) -> FloatArray | None:
         if offset is None and self.has_offset and self.offset_column is None:
