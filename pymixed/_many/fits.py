@@ -191,19 +191,18 @@ class ManyFits(TestedRows):
         NaN where a coefficient with a weight is; one without a weight takes no part.
         """
         missing = np.isnan(self.coefficients)
+        unknown = missing.astype(np.float64) @ (L != 0).T > 0
         weights = quadratic_weights(L)
         estimate = np.where(missing, 0.0, self.coefficients) @ L.T
         variance = np.nan_to_num(self.packed_vcov, nan=0.0) @ weights
+        estimate[unknown] = variance[unknown] = np.nan
         if self.df_method == "satterthwaite":
             df = satterthwaite_df(variance, np.nan_to_num(self.jacobian, nan=0.0) @ weights, self.packed_varpar)
         elif self.df_method == "residual":
             df = np.repeat((self.n_obs - (~missing).sum(axis=1)).astype(np.float64)[:, None], len(L), axis=1)
         else:
             df = np.full(estimate.shape, np.inf)
-        unknown = missing.astype(np.float64) @ (L != 0).T > 0
-        for values in (estimate, variance, df):
-            values[unknown] = np.nan
-        return estimate, variance, df
+        return estimate, variance, np.where(unknown, np.nan, df)
 
     def moderated(self) -> ModeratedFits:
         """Empirical-Bayes moderated tests: the variance of each coefficient shrunk towards that of all responses.
