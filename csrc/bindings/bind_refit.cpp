@@ -30,9 +30,12 @@ using Columns = py::array_t<double, py::array::f_style | py::array::forcecast>;
 Responses make_responses(const Columns& Y, const std::optional<Columns>& weights, const std::optional<Columns>& offset,
                          Index n) {
     const auto check = [&](const char* name, const Columns& values) {
-        if (values.ndim() != 2 || values.shape(0) != n || values.shape(1) != Y.shape(1))
-            throw std::invalid_argument(std::string(name) + ": expected " + std::to_string(n) +
-                                        " rows and as many columns as Y");
+        if (values.ndim() != 2 || values.shape(0) != n)
+            throw std::invalid_argument(std::string(name) + ": expected " + std::to_string(n) + " rows, got " +
+                                        std::to_string(values.ndim() > 0 ? values.shape(0) : 0));
+        if (values.shape(1) != Y.shape(1))
+            throw std::invalid_argument(std::string(name) + ": expected " + std::to_string(Y.shape(1)) +
+                                        " columns as in Y, got " + std::to_string(values.shape(1)));
     };
     check("Y", Y);
     if (weights)
@@ -83,18 +86,18 @@ void bind_refit(py::module_& module) {
                       const std::optional<Array>&, const std::optional<Array>&>(),
              py::arg("y"), py::arg("X"), py::arg("codes"), py::arg("columns"), py::arg("weights"), py::arg("offset"));
     py::class_<RefitOptions>(module, "RefitOptions")
-        .def(py::init([](const Vector& start, double tolerance, Index max_evaluations, int n_threads,
-                         bool uncertainty) {
-                 RefitOptions options;
-                 options.uncertainty = uncertainty;
-                 options.fit.start = start;
-                 options.fit.newton.tolerance = tolerance;
-                 options.fit.newton.max_evaluations = max_evaluations;
-                 options.n_threads = n_threads;
-                 return options;
-             }),
-             py::arg("start"), py::arg("tolerance"), py::arg("max_evaluations"), py::arg("n_threads"),
-             py::arg("uncertainty") = false);
+        .def(
+            py::init([](const Vector& start, double tolerance, Index max_evaluations, int n_threads, bool uncertainty) {
+                RefitOptions options;
+                options.uncertainty = uncertainty;
+                options.fit.start = start;
+                options.fit.newton.tolerance = tolerance;
+                options.fit.newton.max_evaluations = max_evaluations;
+                options.n_threads = n_threads;
+                return options;
+            }),
+            py::arg("start"), py::arg("tolerance"), py::arg("max_evaluations"), py::arg("n_threads"),
+            py::arg("uncertainty") = false);
     py::class_<Draws>(module, "Draws")
         .def(py::init([](std::uint64_t seed, Index first, Index count) { return Draws{seed, first, count}; }),
              py::arg("seed"), py::arg("first"), py::arg("count"));
@@ -142,13 +145,12 @@ void bind_refit(py::module_& module) {
     py::class_<GeneralizedRefits> generalized(module, "GeneralizedRefits");
     bind_fits(generalized);
     generalized
-        .def(
-            py::init([](const std::shared_ptr<GeneralizedProblem>& problem, const HostRows& rows,
-                        const std::optional<Array>& zero_inflation, Index n_agq, const std::string& curvature) {
-                return std::make_unique<GeneralizedRefits>(problem, rows.view(), columns_of(zero_inflation), n_agq,
-                                                           parse_information(curvature));
-            }),
-            py::arg("problem"), py::arg("rows"), py::arg("zero_inflation"), py::arg("n_agq"), py::arg("curvature"))
+        .def(py::init([](const std::shared_ptr<GeneralizedProblem>& problem, const HostRows& rows,
+                         const std::optional<Array>& zero_inflation, Index n_agq, const std::string& curvature) {
+                 return std::make_unique<GeneralizedRefits>(problem, rows.view(), columns_of(zero_inflation), n_agq,
+                                                            parse_information(curvature));
+             }),
+             py::arg("problem"), py::arg("rows"), py::arg("zero_inflation"), py::arg("n_agq"), py::arg("curvature"))
         .def(
             "responses",
             [](const GeneralizedRefits& self, const ModelPoint& truth, const Draws& draws) {

@@ -74,9 +74,9 @@ Vector Minque::start(const ResponseView& response, double residual_variance) con
     for (std::size_t f = 0; f < factors.size(); ++f) {
         const Index c = factors[f].n_cols;
         for (Index g = 0; g < factors[f].n_levels; ++g) {
-            const double* rows = f == 0 ? response.leading + g * c * P
-                                        : response.tail->data() +
-                                              problem_.tail().block_start[problem_.tail().block_of[f][g]] * P;
+            const double* rows =
+                f == 0 ? response.leading + g * c * P
+                       : response.tail->data() + problem_.tail().block_start[problem_.tail().block_of[f][g]] * P;
             for (Index j = 0; j < c; ++j) {
                 const double e = Eigen::Map<const Vector>(rows + j * P, P).dot(w);
                 q[first_column_[f] + j] += e * e;
@@ -84,8 +84,7 @@ Vector Minque::start(const ResponseView& response, double residual_variance) con
         }
     }
     const Vector variance = S_.solve(q);
-    const double unit =
-        residual_variance > 0.0 ? residual_variance / (response.scale * response.scale) : variance[k];
+    const double unit = residual_variance > 0.0 ? residual_variance / (response.scale * response.scale) : variance[k];
     Vector theta = Vector::Zero(layout.n_theta());
     for (Index i = 0; i < layout.n_theta(); ++i) {
         const auto& entry = layout.entries()[i];

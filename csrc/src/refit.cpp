@@ -123,8 +123,7 @@ LinearRefits::~LinearRefits() = default;
 namespace {
 
 FitResult fit_linear(Deviance& deviance, const FitOptions& options, const Vector& own_start) {
-    return fit(deviance, options.newton,
-               options.start.size() > 0 ? deviance.to_internal(options.start) : own_start);
+    return fit(deviance, options.newton, options.start.size() > 0 ? deviance.to_internal(options.start) : own_start);
 }
 
 /// Fits to complete responses: the workspace of a thread.
@@ -185,8 +184,8 @@ Refits LinearRefits::fit_columns(const Responses& responses, const RefitOptions&
             if (kind == ResponseColumn::Kind::Invalid || !own->set_weights(column.weights, are_weights))
                 return;
             own->set_response(column.y);
-            refits.set(i, fit_linear(own->deviance(), options.fit, own->start()), own->deviance(),
-                       own->total_weight(), own->columns());
+            refits.set(i, fit_linear(own->deviance(), options.fit, own->start()), own->deviance(), own->total_weight(),
+                       own->columns());
         };
     });
     return refits;

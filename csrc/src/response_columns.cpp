@@ -16,7 +16,7 @@ ResponseColumn::Kind ResponseColumn::read(const Responses& from, Index column, c
         const Index row = order == nullptr ? k : order[k];
         y[k] = from_y[row];
         offset[k] = from_offset == nullptr ? 0.0 : from_offset[row];
-        weights[k] = from_weights != nullptr         ? from_weights[row]
+        weights[k] = from_weights != nullptr      ? from_weights[row]
                      : problem_weights.size() > 0 ? problem_weights[k]
                                                   : 1.0;
         const double sum = y[k] + offset[k] + weights[k];

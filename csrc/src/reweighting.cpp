@@ -84,8 +84,8 @@ CrossProducts CrossProducts::reweighted(const Rows& rows, const Vector& weights)
         for (CouplingProducts& coupling : out.couplings_)
             std::fill(coupling.block.begin(), coupling.block.end(), 0.0);
     }
-    Reweighting sums{layout_, random_, out.XytXy_, out.factors_, out.couplings_,
-                     std::vector<double>(layout_.n_columns())};
+    Reweighting sums{layout_,      random_,        out.XytXy_,
+                     out.factors_, out.couplings_, std::vector<double>(layout_.n_columns())};
     Rows without_response = rows;
     without_response.y = {};
     RowPacker packer(without_response, fixed_);

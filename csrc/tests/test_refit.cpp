@@ -4,7 +4,9 @@
 
 #include <cmath>
 #include <limits>
+#include <numeric>
 
+#include "owned_rows.hpp"
 #include "refits.hpp"
 #include "response_sums.hpp"
 
@@ -284,6 +286,91 @@ TEST("a column that cannot be fitted is a row with a status and disturbs no othe
         if (check::failures() > before)
             std::printf("  in: %s\n", one.name);
     }
+}
+
+/// The rows that take part in a fit, in a problem of their own.
+struct Part {
+    OwnedRows rows;
+
+    Part(const Case& one, const Vector& y, const Vector& weights, const Vector& offset) {
+        std::vector<Index> every(one.design.X.cols()), present;
+        std::iota(every.begin(), every.end(), Index{0});
+        for (Index i = 0; i < one.n(); ++i)
+            if (!std::isnan(y[i]) && (weights.size() == 0 || !std::isnan(weights[i])))
+                present.push_back(i);
+        OwnedRows all(one.rows(), every, {});
+        all.y = y;
+        if (weights.size() > 0)
+            all.weights = weights;
+        if (offset.size() > 0)
+            all.offset = all.offset.size() > 0 ? Vector(all.offset + offset) : offset;
+        rows = all.take(present);
+    }
+};
+
+TEST("rows that are missing, weights and offsets of a response's own") {
+    for (const Case& one : cases())
+        for (const bool few : {true, false})
+            for (const bool own_weights : {false, true}) {
+                const int before = check::failures();
+                const auto problem = one.problem();
+                const Index n = one.n(), count = 4;
+                Matrix Y(n, count), weights, offset;
+                for (Index i = 0; i < count; ++i)
+                    Y.col(i) = one.design.y + normal_vector(n, 80 + i, 1.0);
+                Y.col(2).tail(n / 3).setConstant(missing);  // whole levels, in some designs
+                for (Index k = 0; k < n; ++k)
+                    if (few ? k % 50 == 7 : k % 3 == 1)
+                        Y(k, 1) = Y(k, 3) = missing;
+                if (own_weights) {
+                    weights.resize(n, count);
+                    offset.resize(n, count);
+                    for (Index i = 0; i < count; ++i) {
+                        weights.col(i) = normal_vector(n, 90 + i).array().exp();
+                        offset.col(i) = normal_vector(n, 95 + i, 20.0);
+                    }
+                    weights.col(3) = weights.col(1);
+                    weights(n / 2, 0) = missing;
+                }
+                RefitOptions options;
+                options.fit.newton.tolerance = 1e-14;
+                options.uncertainty = true;
+                const LinearRefits refits(problem, one.rows(), true);
+                const Responses responses{Y.data(), own_weights ? weights.data() : nullptr,
+                                          own_weights ? offset.data() : nullptr, count};
+                const Refits all = refits.fit_columns(responses, options);
+                options.n_threads = 3;
+                const Refits threads = refits.fit_columns(responses, options);
+                for (Index i = 0; i < count; ++i) {
+                    check_same_row(all, i, threads, i);
+                    const Part part(one, Y.col(i), own_weights ? Vector(weights.col(i)) : Vector(),
+                                    own_weights ? Vector(offset.col(i)) : Vector());
+                    CHECK(all.n_rows[i] == part.rows.y.size());
+                    if (all.status[i] == Status::InvalidResponse) {  // a design of few rows
+                        CHECK(one.n() < 100 && !few);
+                        continue;
+                    }
+                    const Problem fresh_problem(problem->layout(), part.rows.view());
+                    Deviance fresh(fresh_problem, true);
+                    const FitResult found = fit(fresh, options.fit);
+                    CHECK(found.status == all.status[i]);
+                    CHECK_CLOSE(found.objective, all.objective[i], 1e-10);
+                    CHECK_CLOSE(std::sqrt(fresh.sigma2()), all.extra(i, 0), 1e-6);
+                    const Matrix C = fresh.sigma2() * fresh.unscaled_covariance();
+                    std::size_t own = 0;
+                    for (std::size_t j = 0; j < problem->kept().size(); ++j) {
+                        if (own >= fresh_problem.kept().size() || fresh_problem.kept()[own] != problem->kept()[j]) {
+                            CHECK(std::isnan(all.beta(i, j)));
+                            continue;
+                        }
+                        CHECK_CLOSE(C(own, own), all.covariance(i, packed(j, j)), 1e-5);
+                        CHECK(std::abs(fresh.beta()[own] - all.beta(i, j)) < 1e-5 * std::sqrt(C(own, own)));
+                        ++own;
+                    }
+                }
+                if (check::failures() > before)
+                    std::printf("  in: %s\n", one.name);
+            }
 }
 
 TEST("replicates do not depend on threads and ranges") {
