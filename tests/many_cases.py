@@ -1,6 +1,6 @@
 """Designs with many responses, and the separate fits that fit_many must equal."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,3 +68,11 @@ ROW_ARRAYS = ("coefficients", "theta", "extra", "objective", "status", "n_obs", 
 def assert_same_bits(first: pm.ManyFits, second: pm.ManyFits, rows: Any = slice(None)) -> None:
     for name in ROW_ARRAYS:
         np.testing.assert_array_equal(getattr(first, name)[rows], getattr(second, name), err_msg=name)
+
+
+def in_blocks(values: Any, *sizes: int) -> Iterator[Any]:
+    """Columns of an array in blocks of these sizes."""
+    start = 0
+    for size in sizes:
+        yield values[:, start:start + size]
+        start += size
