@@ -147,8 +147,8 @@ class GeneralizedDeviance:
 # A row per fit: coefficients; lower triangle, row by row, of their covariance; theta; sigma or further parameters;
 # criterion; status; evaluations; rows that took part; then, where they are asked for, covariance of (theta, sigma) and
 # derivatives of the covariance of the coefficients by them, one after the other
-Refits: TypeAlias = tuple[Array, Array, Array, Array, Array, NDArray[np.int8], NDArray[np.intp], NDArray[np.intp], Array,
-                          Array]
+Refits: TypeAlias = tuple[Array, Array, Array, Array, Array, NDArray[np.int8], NDArray[np.intp], NDArray[np.intp],
+                          Array, Array]
 
 EXACT_FIT: float
 STATUSES: tuple[str, ...]

@@ -78,7 +78,7 @@ CPP_LAYERS = [
     {"canonical_kernels", "links"},
     {"family", "families", "families_binomial", "families_counts", "families_continuous", "tweedie", "zero_inflation"},
     {"crossproducts", "couplings", "basis", "row_packer", "reweighting"},
-    {"dense_kernels", "sparse_cholesky", "gauss_hermite"},
+    {"dense_kernels", "sparse_cholesky", "gauss_hermite", "pattern_lanes"},
     {"problem", "leading", "tail", "schur"},
     {"pls", "template_parameters", "sorted_rows"},
     {"penalized_factor"},
@@ -92,7 +92,7 @@ CPP_LAYERS = [
      "generalized_estimates", "generalized_clusters", "fit", "minque"},
     {"parallel", "owned_rows", "cluster_resampling", "uncertainty"},
     {"own_design"},
-    {"refit", "response_columns", "simulation", "cluster_refits"},
+    {"refit", "response_columns", "pattern_fits", "simulation", "cluster_refits"},
     {"profile", "profile_chart", "profile_objective"},
 ]
 

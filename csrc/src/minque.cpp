@@ -1,5 +1,6 @@
 #include "minque.hpp"
 
+#include <Eigen/QR>
 #include <algorithm>
 #include <cmath>
 
@@ -59,7 +60,7 @@ Minque::Minque(const Problem& problem) : problem_(problem) {
         }
     S.col(k).head(k) = S.row(k).head(k);
     S(k, k) = static_cast<double>(problem.n() - p);
-    S_.compute(S);
+    S_inverse_ = S.colPivHouseholderQr().solve(Matrix::Identity(k + 1, k + 1));
 }
 
 Vector Minque::start(const ResponseView& response, double residual_variance) const {
@@ -83,17 +84,22 @@ Vector Minque::start(const ResponseView& response, double residual_variance) con
             }
         }
     }
-    const Vector variance = S_.solve(q);
-    const double unit = residual_variance > 0.0 ? residual_variance / (response.scale * response.scale) : variance[k];
-    Vector theta = Vector::Zero(layout.n_theta());
-    for (Index i = 0; i < layout.n_theta(); ++i) {
-        const auto& entry = layout.entries()[i];
-        if (entry.row != entry.col)
+    Vector theta(layout.n_theta());
+    start_into(q, residual_variance, response.scale, theta);
+    return theta;
+}
+
+void Minque::start_into(const Vector& q, double residual_variance, double y_scale, Vector& theta) const {
+    const auto& entries = problem_.layout().entries();
+    const auto variance = [&](Index column) { return S_inverse_.row(column).dot(q); };
+    const double unit = residual_variance > 0.0 ? residual_variance / (y_scale * y_scale) : variance(n_columns_);
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        theta[i] = 0.0;
+        if (entries[i].row != entries[i].col)
             continue;
-        const double ratio = variance[first_column_[entry.factor] + entry.row] / unit;
+        const double ratio = variance(first_column_[entries[i].factor] + entries[i].row) / unit;
         theta[i] = unit > 0.0 && std::isfinite(ratio) ? std::sqrt(std::min(std::max(ratio, 0.04), 1e12)) : 1.0;
     }
-    return theta;
 }
 
 Vector minque_start(const Problem& problem, double residual_variance) {

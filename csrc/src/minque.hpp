@@ -6,7 +6,6 @@
 // with M the projection off X. S is of the design alone; every response has its q.
 
 #include <Eigen/Cholesky>
-#include <Eigen/QR>
 
 #include "pymixed/problem.hpp"
 
@@ -18,13 +17,16 @@ class Minque {
     /// theta in internal coordinates.
     /// @param residual_variance  of a row of weight 1, where it is known; 0: estimated too
     Vector start(const ResponseView& response, double residual_variance = 0.0) const;
+    /// The same from q: of the columns of the factors in internal order, then of G_0.
+    void start_into(const Vector& q, double residual_variance, double y_scale, Vector& theta) const;
+    Index n_columns() const { return n_columns_; }
 
  private:
     const Problem& problem_;
     std::vector<Index> first_column_;  // of every factor among the columns of all, in internal order
     Index n_columns_ = 0;
     Eigen::LLT<Matrix> XtX_;
-    Eigen::ColPivHouseholderQR<Matrix> S_;
+    Matrix S_inverse_;
 };
 
 }  // namespace pymixed

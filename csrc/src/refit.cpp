@@ -4,9 +4,11 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 
 #include "own_design.hpp"
 #include "parallel.hpp"
+#include "pattern_fits.hpp"
 #include "response_columns.hpp"
 #include "simulation.hpp"
 #include "uncertainty.hpp"
@@ -53,17 +55,20 @@ void Refits::set(Index row, const FitResult& found, Deviance& deviance, double t
     extra(row, 0) = std::sqrt(sigma2);
     set_coefficients(row, deviance.beta(), sigma2 * deviance.unscaled_covariance(), columns);
     objective[row] = found.objective;
-    if (variance_covariance.cols() == 0)
-        return;
-    const VarianceUncertainty found_uncertainty = variance_uncertainty(deviance, found.parameters);
-    const Index k = found_uncertainty.covariance.rows(), size = covariance.cols();
+    if (variance_covariance.cols() > 0)
+        set_uncertainty(row, deviance, columns);
+}
+
+void Refits::set_uncertainty(Index row, Deviance& deviance, const std::vector<Index>& columns) {
+    const VarianceUncertainty found = variance_uncertainty(deviance, theta.row(row));
+    const Index k = found.covariance.rows(), size = covariance.cols();
     for (Index i = 0; i < k; ++i)
         for (Index j = 0; j <= i; ++j)
-            variance_covariance(row, packed(i, j)) = found_uncertainty.covariance(i, j);
+            variance_covariance(row, packed(i, j)) = found.covariance(i, j);
     for (std::size_t i = 0; i < columns.size(); ++i)
         for (std::size_t j = 0; j <= i; ++j)
             for (Index t = 0; t < k; ++t)
-                jacobian(row, t * size + packed(columns[i], columns[j])) = found_uncertainty.jacobian(t, packed(i, j));
+                jacobian(row, t * size + packed(columns[i], columns[j])) = found.jacobian(t, packed(i, j));
 }
 
 void Refits::set(Index row, const FitResult& found, GeneralizedDeviance& deviance, const std::vector<Index>& columns,
@@ -143,6 +148,13 @@ class CompleteFits {
         refits_.set(i, fit_linear(deviance_, options, start), deviance_, sums_.total_weight(), columns_);
     }
 
+    /// Adds the uncertainty to a fit that is there.
+    void add_uncertainty(Index i, const Vector& y) {
+        sums_.set(y);
+        deviance_.set_response(sums_.view());
+        refits_.set_uncertainty(i, deviance_, columns_);
+    }
+
  private:
     ResponseSums sums_;
     Minque minque_;
@@ -153,13 +165,65 @@ class CompleteFits {
 
 }  // namespace
 
+/// A thread's share of the fits.
+class LinearRefits::Worker {
+ public:
+    Worker(const LinearRefits& of, const RefitOptions& options, Refits& refits)
+        : options_(options), complete_(*of.problem_, *of.rows_, of.reml_, refits) {
+        if (PatternFits::suits(*of.problem_))
+            lanes_.emplace(*of.problem_, *of.rows_, of.reml_, options.fit);
+    }
+
+    /// Fits to complete responses.
+    void run(const PatternFits::Next& next, Refits& refits) {
+        if (lanes_) {
+            lanes_->run(
+                next,
+                [&](Index i, const Vector& y, bool found) {
+                    if (!found)
+                        complete_.fit(i, y, options_.fit);
+                    else if (options_.uncertainty)
+                        complete_.add_uncertainty(i, y);
+                },
+                refits);
+            return;
+        }
+        for (Index i = next(y_); i >= 0; i = next(y_))
+            complete_.fit(i, y_, options_.fit);
+    }
+
+ private:
+    const RefitOptions& options_;
+    CompleteFits complete_;
+    std::optional<PatternFits> lanes_;
+    Vector y_;
+};
+
+namespace {
+
+constexpr Index chunk = 64;  // responses that a thread takes at a time
+
+Index n_chunks(Index count) {
+    return (count + chunk - 1) / chunk;
+}
+
+}  // namespace
+
 Refits LinearRefits::fit_all(Index count, const ResponseSource& source, const RefitOptions& options) const {
     Refits refits(count, *problem_, options.uncertainty);
-    for_each_parallel(count, options.n_threads, [&] {
-        auto fits = std::make_shared<CompleteFits>(*problem_, *rows_, reml_, refits);
-        return [&, fits, y = Vector(rows_->n)](Index i) mutable {
-            source(i, y);
-            fits->fit(i, y, options.fit);
+    for_each_parallel(n_chunks(count), options.n_threads, [&] {
+        auto worker = std::make_shared<Worker>(*this, options, refits);
+        return [&, worker](Index k) {
+            Index i = k * chunk;
+            const Index last = std::min(i + chunk, count);
+            const auto next = [&](Vector& y) {
+                if (i == last)
+                    return Index{-1};
+                y.resize(rows_->n);
+                source(i, y);
+                return i++;
+            };
+            worker->run(next, refits);
         };
     });
     return refits;
@@ -167,28 +231,43 @@ Refits LinearRefits::fit_all(Index count, const ResponseSource& source, const Re
 
 Refits LinearRefits::fit_columns(const Responses& responses, const RefitOptions& options) const {
     Refits refits(responses.count, *problem_, options.uncertainty);
-    for_each_parallel(responses.count, options.n_threads, [&] {
-        auto complete = std::make_shared<CompleteFits>(*problem_, *rows_, reml_, refits);
+    for_each_parallel(n_chunks(responses.count), options.n_threads, [&] {
+        auto worker = std::make_shared<Worker>(*this, options, refits);
         auto own = std::make_shared<OwnDesign>(*problem_, *host_rows_, *rows_, reml_);
-        return [&, complete, own, column = ResponseColumn(rows_->n)](Index i) mutable {
-            const auto kind = column.read(responses, i, rows_->order.data(), rows_->weights);
-            if (responses.offset != nullptr)
-                column.y -= column.offset;
-            if (kind == ResponseColumn::Kind::Complete) {
-                complete->fit(i, column.y, options.fit);
-                return;
-            }
-            refits.status[i] = Status::InvalidResponse;
-            refits.n_rows[i] = column.n_rows;
-            const bool are_weights = responses.weights != nullptr || rows_->weights.size() > 0;
-            if (kind == ResponseColumn::Kind::Invalid || !own->set_weights(column.weights, are_weights))
-                return;
-            own->set_response(column.y);
-            refits.set(i, fit_linear(own->deviance(), options.fit, own->start()), own->deviance(), own->total_weight(),
-                       own->columns());
+        return [&, worker, own, column = ResponseColumn(rows_->n)](Index k) mutable {
+            Index i = k * chunk;
+            const Index last = std::min(i + chunk, responses.count);
+            const auto next = [&](Vector& y) {
+                column.y.resize(rows_->n);  // after a swap
+                for (; i < last; ++i) {
+                    const auto kind = column.read(responses, i, rows_->order.data(), rows_->weights);
+                    if (responses.offset != nullptr)
+                        column.y -= column.offset;
+                    if (kind == ResponseColumn::Kind::Complete) {
+                        y.swap(column.y);
+                        return i++;
+                    }
+                    refits.status[i] = Status::InvalidResponse;
+                    refits.n_rows[i] = column.n_rows;
+                    if (kind == ResponseColumn::Kind::Own)
+                        fit_own(i, column, *own, options, responses.weights != nullptr, refits);
+                }
+                return Index{-1};
+            };
+            worker->run(next, refits);
         };
     });
     return refits;
+}
+
+/// A response with rows missing or weights of its own.
+void LinearRefits::fit_own(Index i, const ResponseColumn& column, OwnDesign& own, const RefitOptions& options,
+                           bool own_weights, Refits& refits) const {
+    if (!own.set_weights(column.weights, own_weights || rows_->weights.size() > 0))
+        return;
+    own.set_response(column.y);
+    refits.set(i, fit_linear(own.deviance(), options.fit, own.start()), own.deviance(), own.total_weight(),
+               own.columns());
 }
 
 Refits LinearRefits::parametric(const ModelPoint& truth, const Draws& draws, const RefitOptions& options) const {

@@ -10,6 +10,16 @@ ResponseColumn::Kind ResponseColumn::read(const Responses& from, Index column, c
     const auto of_column = [&](const double* values) { return values == nullptr ? nullptr : values + column * n; };
     const double *from_y = of_column(from.y), *from_weights = of_column(from.weights),
                  *from_offset = of_column(from.offset);
+    if (from_weights == nullptr && from_offset == nullptr) {  // the common case
+        double sum = 0.0;
+        for (Index k = 0; k < n; ++k) {
+            y[k] = from_y[order == nullptr ? k : order[k]];
+            sum += y[k];
+        }
+        n_rows = n;
+        if (std::isfinite(sum))
+            return Kind::Complete;
+    }
     bool valid = true;
     n_rows = 0;
     for (Index k = 0; k < n; ++k) {

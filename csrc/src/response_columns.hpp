@@ -11,8 +11,9 @@ struct ResponseColumn {
         Own,       ///< rows are missing or weights are its own
         Invalid,   ///< a value or a weight that no model has
     };
-    Vector y, offset, weights;  ///< n; offset 0 where there is none; of a row that is missing all are 0
-    Index n_rows = 0;           ///< that take part
+    Vector y;                ///< n
+    Vector offset, weights;  ///< n, unless the response is complete and has none; of a row that is missing all are 0
+    Index n_rows = 0;        ///< that take part
 
     explicit ResponseColumn(Index n) : y(n), offset(n), weights(n) {}
 

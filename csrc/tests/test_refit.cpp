@@ -51,10 +51,13 @@ Vector normal_vector(Index n, unsigned seed, double mean = 0.0) {
 }
 
 /// Slopes that are the same in every level: sums over patterns.
-Design balanced(Index levels, Index p) {
-    Design out = designs::simulate(6 * levels, p, {{levels, 2}}, 2);
-    for (Index i = 0; i < out.n(); ++i)
-        out.Z[1][i] = static_cast<double>(i / levels);
+Design balanced(Index levels, Index p, Index c = 2) {
+    Design out = designs::simulate(6 * levels, p, {{levels, c}}, 2);
+    for (Index i = 0; i < out.n(); ++i) {
+        out.codes[0][i] = static_cast<std::int32_t>(i % levels);
+        for (Index j = 1; j < c; ++j)
+            out.Z[j][i] = j == 1 ? static_cast<double>(i / levels) : static_cast<double>((i / levels) % 2);
+    }
     return out;
 }
 
@@ -75,6 +78,10 @@ std::vector<Case> cases() {
     plain.weights = normal_vector(300, 9).cwiseAbs().array() + 0.2;  // a pattern per level
     out.push_back({"one factor, level by level", plain});
     out.push_back({"one slope", balanced(30, 2)});
+    out.push_back({"two slopes", balanced(40, 2, 3)});
+    Design uncorrelated = balanced(40, 3, 3);
+    uncorrelated.terms = {{0, 1, Structure::Unstructured}, {0, 2, Structure::Diagonal}};
+    out.push_back({"terms in patterns", uncorrelated, normal_vector(240, 13, 5.0)});
     out.push_back({"slopes, level by level", designs::simulate(300, 3, {{20, 3}}, 4)});
     Design terms = designs::simulate(240, 2, {{17, 3}, {11, 2}}, 6);
     terms.terms = {{0, 1, Structure::Unstructured}, {0, 2, Structure::Diagonal}, {1, 2, Structure::Unstructured}};

@@ -22,6 +22,7 @@
 
 namespace pymixed {
 
+class OwnDesign;
 struct OwnedRows;
 struct ResponseColumn;
 struct SortedRows;
@@ -77,6 +78,9 @@ struct Refits {
     void set(Index row, const FitResult& found, GeneralizedDeviance& deviance, const std::vector<Index>& columns,
              bool by_hessian);
 
+    /// @param deviance  with the response of the row, whose theta is set
+    void set_uncertainty(Index row, Deviance& deviance, const std::vector<Index>& columns);
+
     RowMatrix beta, theta, extra;  ///< as in ModelPoint
     RowMatrix covariance;          ///< of beta, its lower triangle row by row; theta held unless asked otherwise
     /// Covariance of (theta, sigma) and the derivatives of `covariance` by them, one after the other; no columns where
@@ -108,7 +112,10 @@ class LinearRefits {
     Matrix responses(const ModelPoint& truth, const ResidualPools* pools, const Draws& draws) const;
 
  private:
+    class Worker;
     Refits fit_all(Index count, const ResponseSource& source, const RefitOptions& options) const;
+    void fit_own(Index i, const ResponseColumn& column, OwnDesign& own, const RefitOptions& options, bool own_weights,
+                 Refits& refits) const;
 
     std::shared_ptr<const Problem> problem_;
     std::unique_ptr<OwnedRows> host_rows_;
