@@ -63,7 +63,7 @@ def fit_many(formula: str, data: Any, Y: Any, *, family: str | Family | None = N
         For a family, as in `glmer`.
     weights, offset : array_like (n,), str, or in any of the forms of Y, optional
         As in `lmer`, the same for all responses; or, with a column per response, its own (an iterator of blocks along
-        with one of Y). An offset of its own is added to those of the formula.
+        with one of Y), where NaN says that the row is not there. An offset of its own is added to those of the formula.
     contrasts, na_action, tol, max_iter, method
         As in `lmer`.
     df : str, optional

@@ -99,6 +99,18 @@ def test_missing_cells_equal_dropping_the_rows(make):
     assert_equal_fits(case, fits, range(12))
 
 
+@pytest.mark.parametrize("make", [sleepstudy, counts])
+def test_cells_without_a_weight_or_offset_are_missing(make):
+    case, rng = make(3), np.random.default_rng(13)
+    weights, offset = rng.integers(1, 4, case.Y.shape).astype(float), 0.1 * rng.normal(size=case.Y.shape)
+    case.Y[3, 1] = weights[3, 1] = offset[3, 1] = weights[8, 1] = offset[11, 2] = np.nan
+    fits = case.many(weights=weights, offset=offset)
+    assert fits.n_obs.tolist() == [len(case.Y), len(case.Y) - 2, len(case.Y) - 1]
+    for i in range(3):
+        one = case.separate(case.Y[:, i], weights=weights[:, i], offset=offset[:, i])
+        assert fits.log_likelihood[i] == pytest.approx(one.log_likelihood, abs=5e-8)
+
+
 def test_missing_cells_leave_satterthwaite_equal():
     case = sleepstudy(6)
     case.Y[np.random.default_rng(8).uniform(size=case.Y.shape) < 0.2] = np.nan

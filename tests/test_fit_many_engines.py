@@ -20,6 +20,7 @@ from pymixed.errors import InterruptedWarning
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of two responses of sleepstudy and pieces of one."""
     monkeypatch.setattr(responses, "BLOCK_VALUES", 2 * 180)
+    monkeypatch.setattr(responses, "FEWEST_COLUMNS", 1)
     monkeypatch.setattr(running, "piece_size", lambda *_: 1)
 
 

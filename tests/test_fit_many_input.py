@@ -21,6 +21,7 @@ from pymixed.errors import FormulaError, InputError, InputTypeError, Interrupted
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of two responses of sleepstudy and pieces of one."""
     monkeypatch.setattr(responses, "BLOCK_VALUES", 2 * 180)
+    monkeypatch.setattr(responses, "FEWEST_COLUMNS", 1)
     monkeypatch.setattr(running, "piece_size", lambda *_: 1)
 
 
@@ -75,6 +76,7 @@ def test_a_memory_mapped_file_is_read_block_by_block(tmp_path, monkeypatch):
         widths: list[int] = []
         with monkeypatch.context() as patch:
             patch.setattr(responses, "BLOCK_VALUES", 3 * 180)
+            patch.setattr(responses, "FEWEST_COLUMNS", 1)
             patch.setattr(responses._Columns, "read", partialmethod(noted_read, responses._Columns.read, widths))
             assert_same_bits(expected, case.many(mapped))
         assert widths == [3, 3, 3, 2]

@@ -106,6 +106,7 @@ class Job(ABC):
     """How to make the fitter of a model, which pickles, and what its results are."""
 
     design: MixedDesign
+    options: LinearOptions | GeneralizedOptions
 
     @abstractmethod
     def __call__(self) -> BlockFitter:

@@ -14,6 +14,7 @@ from .._frames import Table, numbers
 from ..errors import InputError, InputTypeError
 
 BLOCK_VALUES = 2**21  # numbers of a block that are converted at once
+FEWEST_COLUMNS = 16   # of a block, however many rows there are, so that threads find work
 
 Prior: TypeAlias = Any  # weights or offset: of the design, (n,) or a name; or with a column for every response
 
@@ -196,7 +197,7 @@ class Responses:
 
     def _read(self, Y: _Columns, weights: _Columns | None, offset: _Columns | None) -> Iterator[Block]:
         n = self._n_given if self._rows is None else len(self._rows)
-        width = max(1, BLOCK_VALUES // n)
+        width = max(FEWEST_COLUMNS, BLOCK_VALUES // n)
         known = len(self.names) - Y.count
         for first in range(0, Y.count, width):
             stop = min(first + width, Y.count)

@@ -77,7 +77,8 @@ class Run:
         if start is not None and not self._warm:
             names = chain(*job.parameters(job.theta_names, self.fitter.coefficient_names, job.extra_names))
             self._start = parameter_vector("start", start, tuple(names))
-        self._size, self._stopped = 1, ""
+        self._n_threads = job.options.n_threads or 1
+        self._size, self._stopped = self._n_threads, ""
 
     def __call__(self, progress: bool) -> FitArrays:
         """The fits; warns, on behalf of its caller's caller's caller, if they are not all."""
@@ -90,7 +91,7 @@ class Run:
                 for arrays, seconds in results:
                     done.append(arrays)
                     n_done += len(arrays.status)
-                    self._size = piece_size(len(arrays.status), seconds)
+                    self._size = max(piece_size(len(arrays.status), seconds), self._n_threads)
                     advance(len(arrays.status))
             except KeyboardInterrupt:
                 if not done:
