@@ -282,6 +282,25 @@ def test_a_start_does_not_change_the_minimum():
     assert_same_bits(poisson.many(start=first), warm)
 
 
+def test_a_warm_start_where_a_response_lacks_a_coefficient():
+    case = counts(4)
+    X = np.column_stack([case.X, (case.groups["g"] == 2).astype(float)])
+    case.Y[case.groups["g"] == 2, 1] = np.nan
+    for family in ("poisson", "gamma"):
+        other = Case(X, case.groups, case.terms, case.Y + 0.5 * (family == "gamma"), family)
+        fits, warm = other.many(), other.many(start="warm")
+        assert np.isnan(warm.coefficients[1, 2])
+        np.testing.assert_allclose(warm.objective, fits.objective, atol=1e-7)
+
+
+def test_a_warm_start_is_not_from_where_the_family_is_all_but_a_simpler_one():
+    case = counts(6)
+    case = Case(case.X, case.groups, case.terms, case.Y, "negative_binomial")
+    fits = case.many()
+    assert fits.extra[0, 0] > 10.0  # Poisson: the shape ran off
+    assert_same_bits(fits, case.many(start="warm"))
+
+
 def test_a_warm_start_after_a_failure_is_each_responses_own():
     case = sleepstudy(3)
     case.Y[:, 0] = 1.0

@@ -1,9 +1,11 @@
 """fit_many stopped early, and on the user's engines."""
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any
 from unittest.mock import Mock
 
@@ -13,7 +15,7 @@ from many_cases import assert_same_bits, counts, crossed, in_blocks, sleepstudy
 
 import pymixed as pm
 from pymixed._many import responses, running
-from pymixed.errors import InterruptedWarning
+from pymixed.errors import InterruptedWarning, WorkerError
 
 
 @pytest.fixture
@@ -158,10 +160,34 @@ def test_ctrl_c_on_an_engine(monkeypatch):
     assert fits.converged.sum() == 3
 
 
+def log_density(y: Any, eta: Any) -> Any:
+    """Poisson; fatal in a worker."""
+    if parent_process() is not None:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return y * eta - np.exp(eta)
+
+
+def score(y: Any, eta: Any) -> Any:
+    return y - np.exp(eta)
+
+
+def curvature(_: Any, eta: Any) -> Any:
+    return -np.exp(eta)
+
+
+def initial(y: Any) -> Any:
+    return np.log(y + 0.5)
+
+
+def test_a_killed_worker_is_an_error():
+    case, family = counts(3), pm.families.Custom(log_density, score, curvature, curvature, initial_predictor=initial)
+    with (ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+          pytest.raises(WorkerError, match="executor: a worker was lost, with item 0")):
+        pm.fit_many_arrays(case.Y, case.X, case.groups, family=family, executor=pool)
+
+
 def test_a_family_that_does_not_pickle_stays_in_one_process(processes):
-    family = pm.families.Custom(
-        lambda y, eta: y * eta - np.exp(eta), lambda y, eta: y - np.exp(eta), lambda _, eta: -np.exp(eta),
-        lambda _, eta: -np.exp(eta), initial_predictor=lambda y: np.log(y + 0.5))
+    family = pm.families.Custom(log_density, score, curvature, curvature, initial_predictor=lambda y: np.log(y + 0.5))
     case = counts(3)
     fits = pm.fit_many_arrays(case.Y, case.X, case.groups, family=family)
     expected = case.many().coefficients

@@ -25,6 +25,8 @@ T = TypeVar("T")
 STATUSES: tuple[str, ...] = _core.STATUSES
 INTERRUPTED = STATUSES.index("interrupted")
 
+FAR = 10.0  # on the logarithmic scale of a family's parameters: there it is all but a simpler one
+
 
 class FitArrays(NamedTuple):
     """Estimates of R fits, a row each, NaN where a fit failed: those of `fits.ManyFits` in the core's order."""
@@ -131,6 +133,10 @@ class Job(ABC):
     def parameters(self, theta: T, coefficients: T, extra: T) -> tuple[T, ...]:
         """Those of the criterion, where a fit starts."""
 
+    def start(self, found: FitArrays) -> Array:
+        """Parameters of the first of some fits, for others to start from; none where they are no place to start."""
+        return np.concatenate(self.parameters(found.theta[0], found.coefficients[0], found.extra[0]))
+
 
 @dataclass(frozen=True, eq=False)
 class LinearJob(Job):
@@ -191,3 +197,7 @@ class GeneralizedJob(Job):
     def parameters(self, theta: T, coefficients: T, extra: T) -> tuple[T, ...]:
         """Theta, the coefficients unless they are profiled, and the others."""
         return (theta, coefficients, extra) if self.options.n_agq else (theta, extra)
+
+    def start(self, found: FitArrays) -> Array:
+        """None where a parameter of the family ran off: the criterion is flat there, for other responses too."""
+        return np.empty(0) if np.abs(found.extra[0]).max(initial=0.0) > FAR else super().start(found)

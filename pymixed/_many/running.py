@@ -124,8 +124,6 @@ class Run:
                 first = stop
 
     def _estimates(self, block: Block) -> Array:
-        """Parameters of a fit to one response, none if it fails."""
+        """Parameters of a fit to one response, from which others can start; none if it fails."""
         found = self.fitter.fit(block, self._start)
-        if found.status[0]:
-            return self._start
-        return np.concatenate(self._job.parameters(found.theta[0], found.coefficients[0], found.extra[0]))
+        return self._start if found.status[0] else self._job.start(found)
