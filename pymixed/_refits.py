@@ -32,8 +32,7 @@ class CoreResampler:
     statuses: tuple[str, ...] = _core.STATUSES
 
     def __init__(self, design: MixedDesign, point: ModelPoint, start: Array, tol: float, max_iter: int) -> None:
-        codes, _, _, columns = structure(design)
-        self.rows = _core.Rows(design.y, design.X, codes, columns, design.weights, design.offset)
+        self.rows = core_rows(design)
         self.point = _core.ModelPoint(point.theta, point.coefficients, point.extra)
         self._start, self._tolerance, self._max_iter = start, 1e-3 * tol, max_iter
 
@@ -118,6 +117,12 @@ class GeneralizedResampler(CoreResampler):
             raise InputError("family: expected one of the package's own to simulate responses from, got "
                              f"{self._family!r}, whose distribution is only known by its density; a cluster bootstrap "
                              "simulates nothing")
+
+
+def core_rows(design: MixedDesign) -> _core.Rows:
+    """Rows of a design as the core takes them."""
+    codes, _, _, columns = structure(design)
+    return _core.Rows(design.y, design.X, codes, columns, design.weights, design.offset)
 
 
 def _arrays(refits: _core.Refits) -> RefitArrays:

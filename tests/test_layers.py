@@ -14,12 +14,17 @@ def of_inference(*modules: str) -> set[str]:
     return {f"_inference.{name}" for name in modules}
 
 
+def of_many(*modules: str) -> set[str]:
+    """Modules of the folder _many."""
+    return {f"_many.{name}" for name in modules}
+
+
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_inference"},
+    {"errors", "_inference", "_many"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters"},
-    {"_frames"},
+    {"_frames", "_executors"},
     {"_links", "_distributions"},
     {"_family"},
     {"_custom"},
@@ -51,13 +56,17 @@ PYTHON_LAYERS = [
     {"_fitting"},
     {"_refits"},
     {"_linear", "_generalized"},
-    {"solvers"},
+    of_many("triangles", "moderation", "rows", "responses"),
+    of_many("fits", "designs", "jobs"),
+    of_many("running"),
+    {"solvers", "many"},
     {"datasets"},
     {"__init__"},
     {"cli"},
     {"__main__"},
 ]
-CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "__init__"}  # who may import the compiled core
+# Who may import the compiled core.
+CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__"}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
 # line work together and may include one another.

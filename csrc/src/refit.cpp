@@ -319,6 +319,21 @@ Refits GeneralizedRefits::fit_columns(const Responses& responses, const RefitOpt
     return refits;
 }
 
+namespace {
+
+/// A start (theta, p coefficients, others) without the coefficients that are not kept.
+Vector without_dropped(const Vector& start, Index n_theta, Index p, const std::vector<Index>& kept) {
+    const Index n_kept = static_cast<Index>(kept.size()), n_others = start.size() - n_theta - p;
+    Vector own(n_theta + n_kept + n_others);
+    own.head(n_theta) = start.head(n_theta);
+    for (Index j = 0; j < n_kept; ++j)
+        own[n_theta + j] = start[n_theta + kept[j]];
+    own.tail(n_others) = start.tail(n_others);
+    return own;
+}
+
+}  // namespace
+
 /// A response with rows missing, or weights or offsets of its own: a problem of its own.
 void GeneralizedRefits::fit_own(Index i, const ResponseColumn& column, const RefitOptions& options,
                                 Refits& refits) const {
@@ -343,7 +358,11 @@ void GeneralizedRefits::fit_own(Index i, const ResponseColumn& column, const Ref
                                  problem_->linear().method(), 0.0, problem_->centred());
     GeneralizedDeviance deviance(own, n_nodes_, information_);
     deviance.set_response(own.rows().y);
-    refits.set(i, fit(deviance, options.fit), deviance, own.linear().kept(), options.uncertainty);
+    const std::vector<Index>& kept = own.linear().kept();
+    FitOptions own_options = options.fit;
+    if (own_options.start.size() > 0 && !deviance.profiled())
+        own_options.start = without_dropped(options.fit.start, problem_->n_theta(), problem_->p(), kept);
+    refits.set(i, fit(deviance, own_options), deviance, kept, options.uncertainty);
 }
 
 Refits GeneralizedRefits::parametric(const ModelPoint& truth, const Draws& draws, const RefitOptions& options) const {
