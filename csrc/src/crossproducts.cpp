@@ -157,7 +157,8 @@ void CrossProducts::add_blocks(const Rows& rows, Buffers& buffers) noexcept {
                                    weighted_V.rows(), w, z_of[f].data(), factors_[f].ZtZ.data(),
                                    factors_[f].ZtXy.data()});
         }
-    }    for (Index j = 1; j < P; ++j)
+    }
+    for (Index j = 1; j < P; ++j)  // the upper triangle
         for (Index i = 0; i < j; ++i)
             XytXy_(i, j) = XytXy_(j, i);
 }
