@@ -60,6 +60,7 @@ CrossProducts CrossProducts::reweighted(const Rows& rows, const Vector& weights)
     Index changed = 0;
     CrossProducts out = *this;
     out.n_ = 0;
+    out.sum_weights_ = weights.sum();
     out.sum_log_weights_ = 0.0;
     std::vector<std::vector<bool>> seen;
     for (const auto& factor : layout_.factors())
@@ -89,6 +90,7 @@ CrossProducts CrossProducts::reweighted(const Rows& rows, const Vector& weights)
     Rows without_response = rows;
     without_response.y = {};
     RowPacker packer(without_response, fixed_);
+    Vector x(p());
     for (Index first = 0; first < rows.n; first += chunk_rows) {
         const Index m = std::min(chunk_rows, rows.n - first);
         const auto change = [&](Index i) { return anew ? weights[i] : weights[i] - old_weight(i); };
@@ -97,10 +99,12 @@ CrossProducts CrossProducts::reweighted(const Rows& rows, const Vector& weights)
             any = any || change(i) != 0.0;
         if (!any)
             continue;
-        const RowMatrix& X = packer.pack(first, m);
+        const Matrix& X = packer.pack(first, m);
         for (Index i = 0; i < m; ++i)
-            if (const double weight = change(first + i); weight != 0.0)
-                sums.add(rows, first + i, weight, X.data() + i * X.cols(), p());
+            if (const double weight = change(first + i); weight != 0.0) {
+                x = X.row(i).head(p());
+                sums.add(rows, first + i, weight, x.data(), p());
+            }
     }
     for (std::size_t f = 0; f < seen.size(); ++f) {  // what differences leave in levels without rows
         const Index c = layout_.factors()[f].n_cols, size = packed(c, 0), width = c * (p() + 1);
