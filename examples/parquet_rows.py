@@ -48,6 +48,7 @@ def peak_memory() -> float:
 
 
 def main() -> None:
+    """Write the files, add them up, fit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000_000)
     parser.add_argument("--folder", type=Path, help="where the files are kept (default: a temporary folder)")

@@ -92,9 +92,13 @@ class LinearEngine(CoreEngine[_core.Deviance]):
         return self._derivatives(theta, internal=False)
 
     def centred_derivatives(self, theta: Array) -> tuple[Array, VarianceDerivatives]:
-        """The same in coordinates of centred and scaled columns, and theta in them."""
-        x = self.core.to_internal(theta)
-        return x, self._derivatives(x, internal=True)
+        """The same in coordinates of centred and scaled columns, and theta in them; in the user's at singular theta.
+
+        Where a template loses a column, the user's coordinates say plainly which direction is at its boundary.
+        """
+        singular = not free_parameters(self._arguments[0].terms, theta).all()
+        x = theta if singular else self.core.to_internal(theta)
+        return x, self._derivatives(x, internal=not singular)
 
     def _derivatives(self, theta: Array, internal: bool) -> VarianceDerivatives:
         gradient, hessian, C, dC, d_pwrss = self.core.variance_derivatives(theta, internal)
@@ -178,9 +182,12 @@ def estimate_linear(design: MixedDesign, timer: Timer,
             uncertainty = variance_uncertainty(derivatives, np.sqrt(sigma2), nu, free_parameters(design.terms, x),
                                                theta_names(design.terms))
             df = satterthwaite(np.eye(len(beta)), sigma2 * C, uncertainty)
-    free = free_parameters(design.terms, x)
     shared = shared_estimates(design, engine.problem, theta, beta, modes)
-    convergence = certificate(shared["theta_names"], gradient, hessian, free)
+    convergence = certificate(shared["theta_names"], gradient, hessian, free_parameters(design.terms, x))
+    if not (compute_satterthwaite or convergence.converged):  # the optimiser's curvature is no Hessian
+        x, derivatives = engine.centred_derivatives(theta)
+        convergence = certificate(shared["theta_names"], derivatives.gradient, derivatives.hessian,
+                                  free_parameters(design.terms, x))
     params = LMMParams(
         **shared,
         vcov=sigma2 * C, df_satterthwaite=df, df_method="satterthwaite" if compute_satterthwaite else "residual",

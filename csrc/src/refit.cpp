@@ -56,7 +56,7 @@ void Refits::set(Index row, const FitResult& found, Deviance& deviance, double t
     set_coefficients(row, deviance.beta(), sigma2 * deviance.unscaled_covariance(), columns);
     objective[row] = found.objective;
     if (variance_covariance.cols() > 0)
-        set_uncertainty(row, variance_uncertainty(deviance, found.internal), columns);
+        set_uncertainty(row, variance_uncertainty(deviance, found), columns);
 }
 
 void Refits::set_uncertainty(Index row, const VarianceUncertainty& found, const std::vector<Index>& columns) {

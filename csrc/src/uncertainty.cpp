@@ -1,6 +1,7 @@
 #include "uncertainty.hpp"
 
 #include <Eigen/Eigenvalues>
+#include <algorithm>
 #include <cmath>
 
 namespace pymixed {
@@ -88,11 +89,16 @@ VarianceUncertainty variance_uncertainty(const CriterionDerivatives& derivatives
     return out;
 }
 
-VarianceUncertainty variance_uncertainty(Deviance& deviance, const Vector& theta) {
+VarianceUncertainty variance_uncertainty(Deviance& deviance, const FitResult& found) {
+    const RandomEffects& layout = deviance.problem().layout();
+    const std::vector<bool> user_free = free_entries(layout, found.parameters);
+    const bool singular = std::find(user_free.begin(), user_free.end(), false) != user_free.end();
+    const Vector& theta = singular ? found.parameters : found.internal;
+    const Coordinates coordinates = singular ? Coordinates::User : Coordinates::Internal;
     const Index m = theta.size(), p = deviance.problem().p();
     CriterionDerivatives at;
-    at.hessian = deviance.hessian(theta, Coordinates::Internal);
-    deviance.evaluate(theta, Coordinates::Internal);
+    at.hessian = deviance.hessian(theta, coordinates);
+    deviance.evaluate(theta, coordinates);
     deviance.differentiate();
     at.pwrss = deviance.pwrss_derivatives();
     at.C.resize(packed(p, 0));
@@ -105,8 +111,7 @@ VarianceUncertainty variance_uncertainty(Deviance& deviance, const Vector& theta
             for (Index t = 0; t < m; ++t)
                 at.C_change(t, packed(i, j)) = change[t](i, j);
         }
-    return variance_uncertainty(at, free_entries(deviance.problem().layout(), theta), deviance.sigma2(),
-                                static_cast<double>(deviance.nu()));
+    return variance_uncertainty(at, free_entries(layout, theta), deviance.sigma2(), static_cast<double>(deviance.nu()));
 }
 
 Matrix coefficient_covariance(GeneralizedDeviance& deviance, const Vector& psi) {

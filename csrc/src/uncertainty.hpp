@@ -5,8 +5,7 @@
 // 2 v^2 / Var(v) of a variance v = L'Var(beta)L rest on (Giesbrecht & Burns 1985). Generalized models: of beta, jointly
 // with all other parameters. Parameters of template columns that are zero are held.
 
-#include "pymixed/deviance.hpp"
-#include "pymixed/generalized_deviance.hpp"
+#include "pymixed/fit.hpp"
 
 namespace pymixed {
 
@@ -31,9 +30,10 @@ struct CriterionDerivatives {
 
 VarianceUncertainty variance_uncertainty(const CriterionDerivatives& derivatives, const std::vector<bool>& free,
                                          double sigma2, double nu);
-/// @param theta  the minimum, internal coordinates: in the user's a column far from zero makes all of theta depend on
-///               one another, and the digits are lost. The deviance is left evaluated and differentiated there.
-VarianceUncertainty variance_uncertainty(Deviance& deviance, const Vector& theta);
+/// At a minimum, in internal coordinates: in the user's a column far from zero makes all of theta depend on one
+/// another, and the digits are lost. Where a template lost a column, the user's coordinates say which direction is
+/// held. The deviance is left evaluated and differentiated there.
+VarianceUncertainty variance_uncertainty(Deviance& deviance, const FitResult& found);
 
 /// Covariance of beta (user's columns) from the Hessian at a minimum psi in internal coordinates; of size 0 where the
 /// Hessian has a negative eigenvalue, at a saddle. Not where beta is profiled.

@@ -83,8 +83,8 @@ struct Refits {
 
     RowMatrix beta, theta, extra;  ///< as in ModelPoint
     RowMatrix covariance;          ///< of beta, its lower triangle row by row; theta held unless asked otherwise
-    /// Covariance of (theta in internal coordinates, sigma) and the derivatives of `covariance` by them, one after the other; no columns where
-    /// they are not wanted.
+    /// Covariance of (theta, sigma), theta in coordinates of the core's own, and the derivatives of `covariance` by them,
+    /// one after the other; no columns where they are not wanted.
     RowMatrix variance_covariance, jacobian;
     Vector objective;
     std::vector<Status> status;
