@@ -154,8 +154,7 @@ def estimate_linear(design: MixedDesign, timer: Timer,
     if estimates is None or not np.isfinite(theta).all():
         raise InputError(f"y: {status}")
     beta, C, pwrss, modes, gradient, hessian = estimates
-    total_weight = design.n if design.weights is None else design.weights.sum()
-    if pwrss <= _core.EXACT_FIT * total_weight * engine.problem.response_scale**2:
+    if pwrss <= _core.EXACT_FIT * design.sums.total_weight * engine.problem.response_scale**2:
         raise InputError(f"response {design.response_name!r}: expected values that the model does not fit exactly, got "
                          f"a residual sum of squares of {pwrss:.2g}, which is rounding")
 
@@ -177,7 +176,7 @@ def estimate_linear(design: MixedDesign, timer: Timer,
         uncertainty=uncertainty,
         term_covariances=term_covariances(design.terms, theta, sigma2), residual_variance=sigma2, pwrss=pwrss,
         objective=objective, reml=reml, convergence=convergence, n_iter=n_iter)
-    singular = singular_directions(design.terms, theta, design.weights)
+    singular = singular_directions(design.terms, theta, design.reaches(weighted=True))
     findings = tuple(common_findings(design, params, singular, status, exhausted))
     info = {"method": "REML" if reml else "ML",
             **shared_facts(design, engine.problem, params, optimizer, status)}

@@ -7,7 +7,7 @@ respect) and the assembly of a matrix by columns, without a data frame.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -64,7 +64,10 @@ class Block:
 
 def encode(parsed: ParsedFormula, columns: Mapping[str, Column], n: int, contrasts: Mapping[str, Contrast],
            specs: Mapping[str, ModelSpec]) -> dict[str, Block]:
-    """Build the matrices of the fixed part, of the offsets, of the bars' left-hand sides and of the zero inflation.
+    """Build the matrices of all parts of a formula.
+
+    These are the fixed part, the offsets, the bars' left-hand sides, the zero inflation, and the response where it is
+    no column as it stands.
 
     Parameters
     ----------
@@ -84,11 +87,17 @@ def encode(parsed: ParsedFormula, columns: Mapping[str, Column], n: int, contras
     dict
         From a part's text to its block; the left-hand side "1" has none.
     """
-    texts = dict.fromkeys([parsed.fixed, *map(expression_formula, parsed.offsets), *(bar.lhs for bar in parsed.bars)],
-                          parsed.text)
-    texts = {parsed.zi_fixed: parsed.zi, **texts} if parsed.zi else texts
     return {text: model_matrix(specs.get(text, text), columns, n, contrasts, whole)
-            for text, whole in texts.items() if text != "1" or text in (parsed.fixed, parsed.zi_fixed)}
+            for text, whole in part_texts(parsed, columns).items()}
+
+
+def part_texts(parsed: ParsedFormula, columns: Collection[str]) -> dict[str, str]:
+    """Parts of a formula that give columns, each with the formula that it is in."""
+    computed = [part for part in parsed.responses if part and part.strip("`") not in columns]
+    texts = dict.fromkeys([parsed.fixed, *map(expression_formula, (*parsed.offsets, *computed)),
+                           *(bar.lhs for bar in parsed.bars)], parsed.text)
+    texts = {parsed.zi_fixed: parsed.zi, **texts} if parsed.zi else texts
+    return {text: whole for text, whole in texts.items() if text != "1" or text in (parsed.fixed, parsed.zi_fixed)}
 
 
 def expression_formula(expression: str) -> str:
@@ -165,20 +174,6 @@ def _coding_tables(state: Mapping[str, Any]) -> dict[bool, FloatArray]:
         return {}
     indicators = np.eye(len(state["levels"]))
     return {False: indicators, True: state.get("coding", indicators[:, 1:])}
-
-
-def response(expression: str, columns: Mapping[str, Column], n: int, whole: str) -> FloatArray:
-    """Value (n,) of a response of the `whole` formula that is an expression of columns.
-
-    Raises
-    ------
-    FormulaError
-        It cannot be evaluated or is not one column.
-    """
-    block = model_matrix(expression_formula(expression), columns, n, {}, whole)
-    if len(block.names) != 1:
-        raise FormulaError(f"response: expected one value per row, got {len(block.names)} columns", whole)
-    return block.matrix[:, 0]
 
 
 def check_contrasts(contrasts: Mapping[str, Contrast]) -> None:

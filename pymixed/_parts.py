@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._categorical import Categorical
 from ._distributions import Binomial
 from ._family import Family
 from ._frames import Column, FloatArray, all_finite, check_finite, first_offender
@@ -184,17 +185,40 @@ class TermContent:
 
 @dataclass(frozen=True, eq=False)
 class FixedVariable:
-    """A column of the data that the fixed part uses.
+    """A column of the data that the fixed part uses, as the rows of the fit have it.
 
     Attributes
     ----------
     name : str
-    values : Categorical or (n,) array
-        Its labels or numbers in the rows of the fit; labels also where the formula makes numbers categorical.
+    levels : (k,) array or None
+        Its labels, also where the formula makes numbers categorical; None of numbers.
+    ordered : bool
+        Whether the labels' order has a meaning.
+    mean, low, high : float
+        Of numbers.
+    few : array or None
+        The distinct numbers where there are at most two of them.
+    values : Categorical or (n,) array or None
+        Labels or numbers of the rows; None where they are not kept.
     """
 
     name: str
-    values: Column
+    levels: NDArray[Any] | None
+    ordered: bool
+    mean: float
+    low: float
+    high: float
+    few: FloatArray | None
+    values: Column | None
+
+    @classmethod
+    def of(cls, name: str, values: Column) -> FixedVariable:
+        """What the values of the rows say."""
+        if isinstance(values, Categorical):
+            return cls(name, values.levels, values.ordered, np.nan, np.nan, np.nan, None, values)
+        low, high = values.min(), values.max()
+        few = np.unique([low, high]) if bool(((values == low) | (values == high)).all()) else None
+        return cls(name, None, False, float(values.mean()), float(low), float(high), few, values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,11 +250,37 @@ class NewRows:
     data: tuple[TermData, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class ObservedRows:
+    """New data with their responses.
+
+    Attributes
+    ----------
+    rows : NewRows
+        Those in which nothing is missing.
+    y : (m,) array
+        Their responses.
+    positions : (m,) array or None
+        Where they stand in the new data, None where all are complete.
+    n_given : int
+        Number of rows of the new data.
+    """
+
+    rows: NewRows
+    y: FloatArray
+    positions: NDArray[np.intp] | None
+    n_given: int
+
+
 class Encoder(Protocol):
     """How a kind of data encodes new rows as it encoded those of the fit."""
 
     def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str]) -> NewRows:
         """Encode new data; grouping factors that are not in `groups` are not read."""
+
+    def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None,
+                      groups: Collection[str]) -> ObservedRows:
+        """Encode new data and their responses; an `InputError` where there was no formula."""
 
     def fixed_terms(self, parts: ModelParts) -> tuple[ModelTerm, ...]:
         """Which columns of X belong together, the intercept among them."""

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from numpy.typing import ArrayLike
 
 from ._family import Family
+from ._frames import FloatArray
 from ._from_arrays import RandomEffects, read_arrays
 from ._parts import GroupingFactor, ModelParts, NewRows, RandomTerm, Term, check
+from ._row_sums import RowSums, SumsOfRows
 
 if TYPE_CHECKING:
     from ._model_matrix import Contrast
@@ -165,6 +168,20 @@ class MixedDesign(ModelParts):
     def _checked(cls, parts: ModelParts, family: Family | None) -> MixedDesign:
         check(parts, family)
         return cls(**vars(parts))
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether the design holds the rows of the fit."""
+        return True
+
+    @cached_property
+    def sums(self) -> RowSums:
+        """Sums over the rows."""
+        return SumsOfRows(self)
+
+    def reaches(self, weighted: bool) -> list[FloatArray]:
+        """Per term the root mean squares of its columns (c,), times root weights if so wanted."""
+        return [self.sums.reaches(i, weighted) for i in range(len(self.terms))]
 
     def new_rows(self, newdata: Any, *, offset: ArrayLike | None = None,
                  groups: Collection[str] | None = None) -> NewRows:

@@ -27,6 +27,7 @@ PYTHON_LAYERS = [
     {"formula"},
     {"_parts", "_responses"},
     {"_model_matrix"},
+    {"_formula_columns", "_row_sums"},
     {"_from_arrays", "_from_formula"},
     {"design"},
     of_inference("clusters"),

@@ -74,8 +74,9 @@ def dependencies(design: MixedDesign, params: MixedParams) -> Array:
     null = np.zeros((design.p, int((~is_kept).sum())))
     if is_kept.all():
         return null
-    scale = 1.0 / np.maximum(np.sqrt((design.X**2).sum(axis=0)), np.finfo(float).tiny)
-    combination = np.linalg.lstsq(design.X[:, is_kept] * scale[is_kept], design.X[:, ~is_kept], rcond=None)[0]
+    R = design.sums.triangle
+    scale = 1.0 / np.maximum(np.sqrt((R**2).sum(axis=0)), np.finfo(float).tiny)
+    combination = np.linalg.lstsq(R[:, is_kept] * scale[is_kept], R[:, ~is_kept], rcond=None)[0]
     null[is_kept] = scale[is_kept][:, None] * combination
     null[~is_kept] = -np.eye(null.shape[1])
     return null
