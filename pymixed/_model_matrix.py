@@ -7,6 +7,7 @@ respect) and the assembly of a matrix by columns, without a data frame.
 from __future__ import annotations
 
 import builtins
+import inspect
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -134,6 +135,27 @@ def model_matrix(formula: str | ModelSpec, columns: Mapping[str, Column], n: int
     return Block(built.__wrapped__, column_names(spec), spec)
 
 
+def factor_expressions(text: str, whole: str) -> tuple[str, ...]:
+    """The expressions whose products are the columns of a part of the `whole` formula."""
+    try:
+        terms = _formula(text)
+    except (FormulaicError, SyntaxError) as error:
+        raise FormulaError(f"in {text!r}: {str(error).splitlines()[0]}", whole) from error
+    return tuple(dict.fromkeys(factor.expr for term in terms for factor in term.factors))
+
+
+def with_state(text: str, whole: str, state: dict[str, Any]) -> ModelSpec:
+    """A part of the `whole` formula with the state of its transforms, to be encoded for the first time."""
+    factor_expressions(text, whole)  # says what is wrong with it
+    return ModelSpec(formula=_formula(text), transform_state=state)
+
+
+def transform_state(expressions: Sequence[str], columns: Mapping[str, Column], n: int, whole: str) -> dict[str, Any]:
+    """State of the transforms in some expressions of the `whole` formula, by what formulaic calls them."""
+    block = model_matrix(f"0 + {' + '.join(expressions)}", columns, n, {}, whole)
+    return dict(block.spec.transform_state)
+
+
 def column_names(spec: ModelSpec) -> tuple[str, ...]:
     """Names of a part's columns."""
     return tuple(chain.from_iterable(
@@ -253,6 +275,10 @@ FUNCTIONS: dict[str, Any] = {
     "factor": _categorical,
 }
 KNOWN_NAMES = frozenset({*FUNCTIONS, *TRANSFORMS, *vars(builtins)})
+STATEFUL = frozenset(name for name, function in TRANSFORMS.items()
+                     if getattr(function, "__is_stateful_transform__", False)
+                     and "_state" in inspect.signature(function).parameters)
+"""Functions whose value in a row depends on the other rows of the fit."""
 
 
 class _Materializer(FormulaMaterializer):

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from numpy.typing import ArrayLike
 
+from ._checks import check
 from ._family import Family
 from ._frames import FloatArray
 from ._from_arrays import RandomEffects, read_arrays
-from ._parts import GroupingFactor, ModelParts, NewRows, RandomTerm, Term, check
+from ._parts import GroupingFactor, ModelParts, NewRows, RandomTerm, Term
 from ._row_sums import RowSums, SumsOfRows
 
 if TYPE_CHECKING:
