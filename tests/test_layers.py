@@ -19,7 +19,7 @@ PYTHON_LAYERS = [
     {"errors", "_inference"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters"},
-    {"_frames"},
+    {"_frames", "_executors"},
     {"_links", "_distributions"},
     {"_family"},
     {"_custom"},
