@@ -68,8 +68,8 @@ def check_residuals(factors: Sequence[GroupingFactor], terms: Iterable[RandomTer
         n_levels, n_columns = len(factors[term.factor].levels), len(term.columns)
         if n_levels * n_columns >= n:
             each = "" if n_columns == 1 else f" of {n_columns} random effects each"
-            raise InputError(f"grouping factor {term.group!r}: {n_levels} levels{each} and {n} rows; the random effects "
-                             "cannot be told from the residuals, expected fewer random effects than rows")
+            raise InputError(f"grouping factor {term.group!r}: {n_levels} levels{each} and {n} rows; the random "
+                             "effects cannot be told from the residuals, expected fewer random effects than rows")
 
 
 def check_terms(terms: Iterable[RandomTerm]) -> None:

@@ -27,6 +27,7 @@ from ._fitting import (
 )
 from ._inference.resampling import ModelPoint
 from ._refits import LinearResampler
+from ._streams.design import StreamedDesign
 from .design import MixedDesign
 from .errors import InputError, InputTypeError
 from .inference import (
@@ -53,6 +54,13 @@ class LinearOptions(FitOptions):
                 raise InputTypeError(f"{name}: expected True or False, got {getattr(self, name)!r}")
 
 
+def cross_products(design: MixedDesign) -> _core.CrossProducts:
+    """What a design is fitted to: the sums over its rows, or those that it has in their place."""
+    if isinstance(design, StreamedDesign):
+        return design.products
+    return _core.CrossProducts(design.y, design.X, *structure(design), design.weights, design.offset)
+
+
 class LinearEngine(CoreEngine[_core.Deviance]):
     """The criterion of one model, evaluated by the core; see `pymixed._engine.LinearCriterion`.
 
@@ -66,7 +74,7 @@ class LinearEngine(CoreEngine[_core.Deviance]):
 
     def __init__(self, design: MixedDesign, options: LinearOptions) -> None:
         self._arguments = (design, options)
-        products = _core.CrossProducts(design.y, design.X, *structure(design), design.weights, design.offset)
+        products = cross_products(design)
         self.problem = make_problem(lambda limit: _core.Problem(products, options.method, limit), design)
         self.core = _core.Deviance(self.problem, options.reml, options.n_threads or 1)
 

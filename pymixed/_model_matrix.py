@@ -275,6 +275,9 @@ FUNCTIONS: dict[str, Any] = {
     "factor": _categorical,
 }
 KNOWN_NAMES = frozenset({*FUNCTIONS, *TRANSFORMS, *vars(builtins)})
+EVALUATED = frozenset({*FUNCTIONS, "min", "max", "int", "float", "bool", "len", "pow",
+                       *(name for name, value in TRANSFORMS.items() if callable(value))})
+"""Functions that compute with columns and do nothing else."""
 STATEFUL = frozenset(name for name, function in TRANSFORMS.items()
                      if getattr(function, "__is_stateful_transform__", False)
                      and "_state" in inspect.signature(function).parameters)

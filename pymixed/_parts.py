@@ -1,7 +1,6 @@
 """The parts of a mixed model's data as values, with the checks that every mixed model must pass."""
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -11,9 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._categorical import Categorical
-from ._distributions import Binomial
-from ._family import Family
-from ._frames import Column, FloatArray, all_finite, check_finite, first_offender
+from ._frames import Column, FloatArray
 from .errors import InputError
 from .formula import INTERCEPT
 

@@ -14,9 +14,14 @@ def of_inference(*modules: str) -> set[str]:
     return {f"_inference.{name}" for name in modules}
 
 
+def of_streams(*modules: str) -> set[str]:
+    """Modules of the folder _streams."""
+    return {f"_streams.{name}" for name in modules}
+
+
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_inference"},
+    {"errors", "_inference", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters"},
     {"_frames", "_executors"},
@@ -29,6 +34,7 @@ PYTHON_LAYERS = [
     {"_model_matrix"},
     {"_formula_columns", "_row_sums"},
     {"_from_arrays", "_from_formula"},
+    {"_checks"},
     {"design"},
     of_inference("clusters"),
     of_inference("resampling"),
@@ -49,16 +55,22 @@ PYTHON_LAYERS = [
     {"_described_solution"},
     {"_linear_solution", "_generalized_solution", "_diagnosis"},
     {"solution"},
+    of_streams("levels", "batches", "sums"),
+    of_streams("encoding"),
+    of_streams("planning", "statistics"),
+    of_streams("design", "workers", "files"),
+    of_streams("dask"),
     {"_fitting"},
     {"_refits"},
     {"_linear", "_generalized"},
-    {"solvers"},
+    {"solvers", "crossproducts"},
     {"datasets"},
     {"__init__"},
     {"cli"},
     {"__main__"},
 ]
-CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "__init__"}  # who may import the compiled core
+CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "__init__",
+              *of_streams("statistics", "design", "files")}  # who may import the compiled core
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
 # line work together and may include one another.

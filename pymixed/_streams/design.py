@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
@@ -12,7 +11,6 @@ from .. import _core
 from .._checks import check_factors, check_residuals, check_spread, check_terms
 from .._from_formula import FormulaEncoder
 from .._parts import FixedVariable, GroupingFactor, RandomTerm, TermData
-from .._row_sums import RowSums
 from ..design import MixedDesign
 from ..errors import InputError
 from .statistics import Statistics
@@ -32,7 +30,7 @@ class StreamedFactor(GroupingFactor):
         object.__setattr__(self, "levels", levels)
 
     @property
-    def codes(self) -> NDArray[np.int32]:  # type: ignore[override]
+    def codes(self) -> NDArray[np.int32]:
         """There are none."""
         return _no_rows("levels by row")
 
@@ -45,7 +43,7 @@ class StreamedTerm(RandomTerm):
             object.__setattr__(self, name, getattr(term, name))
 
     @property
-    def data(self) -> TermData:  # type: ignore[override]
+    def data(self) -> TermData:
         """There are none."""
         return _no_rows("columns of random effects")
 
@@ -108,27 +106,27 @@ class StreamedDesign(MixedDesign):
     sums: StreamedSums  # type: ignore[assignment]
 
     @property
-    def y(self) -> NDArray[np.float64]:  # type: ignore[override]
+    def y(self) -> NDArray[np.float64]:
         """There is none."""
         return _no_rows("responses")
 
     @property
-    def X(self) -> NDArray[np.float64]:  # type: ignore[override]  # noqa: N802  the field's name
+    def X(self) -> NDArray[np.float64]:  # noqa: N802  the field's name
         """There is none."""
         return _no_rows("rows of X")
 
     @property
-    def weights(self) -> NDArray[np.float64] | None:  # type: ignore[override]
+    def weights(self) -> NDArray[np.float64] | None:
         """There are none by row."""
         return _no_rows("weights by row")
 
     @property
-    def offset(self) -> NDArray[np.float64] | None:  # type: ignore[override]
+    def offset(self) -> NDArray[np.float64] | None:
         """There is none by row."""
         return _no_rows("offsets by row")
 
     @property
-    def rows(self) -> NDArray[np.intp] | None:  # type: ignore[override]
+    def rows(self) -> NDArray[np.intp] | None:
         """There are none."""
         return _no_rows("rows")
 

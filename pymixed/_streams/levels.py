@@ -5,6 +5,7 @@ categorical column or the sorted one, is found from the labels at the end.
 """
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -69,6 +70,12 @@ class ColumnLevels:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def copy(self) -> ColumnLevels:
+        """A table of its own."""
+        other = copy.copy(self)
+        other.labels, other._codes = list(self.labels), dict(self._codes)
+        return other
+
     def look_up(self, column: Categorical) -> Pending:
         """Codes of a column's values, those of unknown labels following the known ones; nothing changes yet.
 
@@ -85,6 +92,10 @@ class ColumnLevels:
         codes = translation if column.codes.size == 0 else np.append(translation, np.int32(-1))[column.codes]
         return Pending(codes if column.codes.size else np.empty(0, np.int32), unknown, kind, column.declared)
 
+    def fill(self, labels: list[Any], kind: str, declared: NDArray[Any] | None) -> None:
+        """Take the content of another table, into one that is empty."""
+        self.learn(Pending(np.empty(0, np.int32), labels, kind, declared))
+
     def learn(self, pending: Pending) -> None:
         """Take what `look_up` found."""
         start = len(self.labels)
@@ -99,7 +110,8 @@ class ColumnLevels:
     def unify(self, other: ColumnLevels) -> Pending:
         """Codes here of another table's labels."""
         if other.kind and self.kind and other.kind != self.kind:
-            raise InputTypeError(f"column {self.name!r}: expected labels that are {self.kind} in both, got {other.kind}")
+            raise InputTypeError(f"column {self.name!r}: expected labels that are {self.kind} in both, got "
+                                 f"{other.kind}")
         codes, unknown = self._translate(other.labels)
         return Pending(codes, unknown, other.kind, self.declared if other._untouched else other.declared)
 
@@ -140,6 +152,12 @@ class CrossedLevels:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def copy(self) -> CrossedLevels:
+        """A table of its own."""
+        other = CrossedLevels()
+        other.keys, other._codes = list(self.keys), dict(self._codes)
+        return other
+
     def look_up(self, first: Codes, second: Codes) -> Pending:
         """Codes of pairs of codes."""
         pairs = factorize(first.astype(np.int64) << _SHIFT | second)
@@ -149,6 +167,10 @@ class CrossedLevels:
         new = iter(range(len(self.keys), len(self.keys) + len(unknown)))
         translation = np.array([next(new) if code is None else code for code in found], np.int32)
         return Pending(translation[pairs.codes], unknown, "", None)
+
+    def fill(self, keys: list[int]) -> None:
+        """Take the content of another table, into one that is empty."""
+        self.learn(Pending(np.empty(0, np.int32), keys, "", None))
 
     def learn(self, pending: Pending) -> None:
         """Take what `look_up` found."""
@@ -182,6 +204,13 @@ class FactorLevels:
     def n_levels(self) -> list[int]:
         """Levels of every factor."""
         return [len(self.columns[names[0]] if len(names) == 1 else self.crossed[names]) for names in self.factors]
+
+    def copy(self) -> FactorLevels:
+        """Tables of their own."""
+        other = FactorLevels(self.factors)
+        other.columns = {name: table.copy() for name, table in self.columns.items()}
+        other.crossed = {names: table.copy() for names, table in self.crossed.items()}
+        return other
 
     def look_up(self, groups: Mapping[str, Categorical]) -> PendingFactors:
         """Codes of the factors for columns without missing values; nothing changes yet."""

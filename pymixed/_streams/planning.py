@@ -4,8 +4,7 @@ It is declared, taken from a table, or found by a first pass over the columns th
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +16,9 @@ from .._formula_columns import check_coded, check_names, complete_columns, group
 from .._frames import Column, FloatArray, Table, factor
 from .._from_formula import parse_for
 from .._model_matrix import STATEFUL, Contrast, check_contrasts, factor_expressions, part_texts, transform_state
-from ..errors import FormulaError, InputError, InputTypeError, PymixedError
+from ..errors import FormulaError, InputError, InputTypeError
 from ..formula import ParsedFormula, split_names
+from .batches import naming
 from .encoding import Recipe
 from .levels import ColumnLevels
 
@@ -47,17 +47,6 @@ class Model:
         if self.na_action not in ("drop", "raise"):
             raise InputError(f"na_action: expected 'drop' or 'raise', got {self.na_action!r}")
         check_contrasts(self.contrasts)
-
-
-@contextmanager
-def naming(batch: str) -> Iterator[None]:
-    """Put the name of a batch in front of what is wrong with it."""
-    try:
-        yield
-    except FormulaError as error:
-        raise FormulaError(f"{batch}: {error.reason}", error.formula, error.position) from error
-    except PymixedError as error:
-        raise type(error)(f"{batch}: {error}") from error
 
 
 Again = Callable[[Sequence[str]], Iterable[Any]]
@@ -197,7 +186,7 @@ class _Reading:
         return found_levels, {name: _joined(found) for name, found in parts.items()}
 
     def state(self, columns: Mapping[str, Column]) -> dict[str, Any]:
-        """formulaic's state of the transforms, from all their values."""
+        """State of the transforms, from all their values."""
         if not self.stateful:
             return {}
         used = {name: columns[name] for name in self.values}
@@ -208,8 +197,8 @@ def _once(unknown: Sequence[str], stateful: Sequence[str], values: Sequence[str]
     """Why batches that can be read once do not do."""
     needs = [f"the levels of {name!r}: levels={{{name!r}: [...]}}" for name in unknown if name not in values]
     if stateful:
-        needs.append(f"all values of {', '.join(map(repr, values))} for {', '.join(stateful)}: state=table, a table that "
-                     "they are taken from")
+        needs.append(f"all values of {', '.join(map(repr, values))} for {', '.join(stateful)}: state=table, a table "
+                     "that they are taken from")
     return (f"batches: they can be read once, and the formula needs to know beforehand {'; '.join(needs)}. Or give "
             "batches that can be read twice: a list, a Parquet path, a function that returns an iterator")
 

@@ -47,10 +47,16 @@ class Statistics:
         self.sums = StreamedSums.none(encoding.shift, encoding.term_sizes, encoding.numeric_variables)
         self.n_dropped = 0
 
+    def empty(self) -> Statistics:
+        """The same of no rows."""
+        return Statistics(self.encoding, self.max_levels)
+
     def copy(self) -> Statistics:
         """An object of its own."""
-        other = Statistics(self.encoding, self.max_levels)
-        other.merge(self)
+        other = self.empty()
+        other.levels = self.levels.copy()
+        other.products = None if self.products is None else self.products.copy()
+        other.sums, other.n_dropped = self.sums.copy(), self.n_dropped
         return other
 
     @property
@@ -159,9 +165,9 @@ class Statistics:
         available = available_memory()
         if available and needed > available:
             raise MemoryLimitError(
-                f"grouping factor {self.encoding.factor_names[i]!r}: {after[i]} levels need about {needed / 1e9:.3g} GB "
-                f"more, there are {available / 1e9:.3g} GB; the last level is {pending.last_label(i)!r}. A factor whose "
-                "levels never end is often a column of numbers or times by mistake; max_levels sets a limit")
+                f"grouping factor {self.encoding.factor_names[i]!r}: {after[i]} levels need about {needed / 1e9:.3g} "
+                f"GB more, there are {available / 1e9:.3g} GB; the last level is {pending.last_label(i)!r}. A factor "
+                "whose levels never end is often a column of numbers or times by mistake; max_levels sets a limit")
 
     def _new_label(self, pending: PendingFactors) -> str:
         return ", ".join(f"{pending.last_label(i)!r} of {name!r}" for i, name in enumerate(self.encoding.factor_names)
