@@ -4,11 +4,17 @@
 #include "bind.hpp"
 #include "pymixed/random_effects.hpp"
 
-inline pybind11::array_t<double> take(std::vector<double>&& values, std::vector<pybind11::ssize_t> shape) {
-    auto* owner = new std::vector<double>(std::move(values));
-    return pybind11::array_t<double>(std::move(shape), owner->data(), pybind11::capsule(owner, [](void* p) {
-                                         delete static_cast<std::vector<double>*>(p);
-                                     }));
+template <class T>
+pybind11::array_t<T> take(std::vector<T>&& values, std::vector<pybind11::ssize_t> shape) {
+    auto* owner = new std::vector<T>(std::move(values));
+    return pybind11::array_t<T>(std::move(shape), owner->data(),
+                                pybind11::capsule(owner, [](void* p) { delete static_cast<std::vector<T>*>(p); }));
+}
+
+template <class T>
+pybind11::array_t<T> take(std::vector<T>&& values) {
+    const auto size = static_cast<pybind11::ssize_t>(values.size());
+    return take(std::move(values), {size});
 }
 
 /// One array per factor (the user's order), its columns in the order of the factor's terms.

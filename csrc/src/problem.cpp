@@ -31,32 +31,13 @@ MemoryLimit::MemoryLimit(double needed, double available) {
     message_ = text;
 }
 
-/// Positions of columns that add nothing to the span of those before them, the intercept counted as the first:
-/// pivots of an unpivoted Cholesky factorisation relative to their diagonal.
+/// Positions of columns that add nothing to the span of those before them, the intercept counted as the first.
 static std::vector<Index> dependent_columns(const CrossProducts& products) {
-    const Index p = products.p(), intercept = products.fixed_basis().intercept;
-    std::vector<Index> order, dependent;
-    if (intercept >= 0)
-        order.push_back(intercept);
-    for (Index j = 0; j < p; ++j)
-        if (j != intercept)
-            order.push_back(j);
-    Matrix A(p, p);
-    for (Index i = 0; i < p; ++i)
-        for (Index j = 0; j < p; ++j)
-            A(i, j) = products.XytXy()(order[i], order[j]);
-    constexpr double tolerance = 1e-11;
-    const Vector size = A.diagonal();
-    for (Index j = 0; j < p; ++j) {
-        if (!(A(j, j) > tolerance * size[j])) {
-            dependent.push_back(order[j]);
-            A.col(j).setZero();
-            A.row(j).setZero();
-            continue;
-        }
-        for (Index k = j + 1; k < p; ++k)
-            A.col(k).tail(p - k) -= A(k, j) / A(j, j) * A.col(j).tail(p - k);
-    }
+    const Vector pivots = column_pivots(products.XytXy(), products.fixed_basis().intercept);
+    std::vector<Index> dependent;
+    for (Index j = 0; j < products.p(); ++j)
+        if (pivots[j] == 0.0)
+            dependent.push_back(j);
     return dependent;
 }
 

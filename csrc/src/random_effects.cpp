@@ -71,6 +71,20 @@ Index RandomEffects::n_columns() const {
     return n;
 }
 
+std::vector<Index> RandomEffects::n_levels() const {
+    std::vector<Index> out(factors_.size());
+    for (const Factor& factor : factors_)
+        out[factor.user_position] = factor.n_levels;
+    return out;
+}
+
+std::vector<TermSpec> RandomEffects::specs() const {
+    std::vector<TermSpec> out;
+    for (const Term& term : terms_)
+        out.push_back({factors_[term.factor].user_position, term.n_cols, term.structure});
+    return out;
+}
+
 Templates RandomEffects::make_templates() const {
     Templates out;
     for (const Factor& factor : factors_)
@@ -123,6 +137,21 @@ RandomBasis::RandomBasis(const RandomEffects& layout, Vector shift, Vector scale
         internal_[term.factor].middleCols(term.first_column, term.n_cols) =
             C.middleCols(term.first_column, term.n_cols) * term_inverse_.back();
     }
+}
+
+Templates RandomBasis::change_to(const RandomEffects& layout, const RandomBasis& to) const {
+    Templates out = layout.make_templates();
+    for (std::size_t f = 0; f < layout.factors().size(); ++f) {
+        const auto& columns = layout.factors()[f].columns;
+        const auto anchor = std::find_if(columns.begin(), columns.end(), [&](Index j) { return constant_[j]; });
+        for (std::size_t j = 0; j < columns.size(); ++j) {
+            const Index column = columns[j];
+            out[f](j, j) = scale_[column] / to.scale_[column];
+            if (anchor != columns.end())  // the shifts' difference first: they may be large
+                out[f](anchor - columns.begin(), j) += (shift_[column] - to.shift_[column]) / to.scale_[column];
+        }
+    }
+    return out;
 }
 
 /// The term's own part of C where an unstructured term holds the constant that its columns are centred by;

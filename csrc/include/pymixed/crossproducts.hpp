@@ -6,7 +6,16 @@
 // LeVeque 1983, Amer. Statist. 37(3)). The linear change of basis travels with the sums, so that sums over
 // different rows merge by a congruence (the pairwise update of that paper) and an addition.
 //
+// Rows can be added one batch after the other, sums over different rows merged, and rows taken away again where enough
+// digits remain. Everything is linear in the number of rows that are touched; n is not limited.
+//
 // Does not hold the rows: fitted values and residuals need them again.
+
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <variant>
 
 #include "pymixed/random_effects.hpp"
 #include "pymixed/types.hpp"
@@ -31,17 +40,39 @@ struct FixedBasis {
     Index p() const { return shift.size(); }
     Matrix U() const;  ///< (p+1) x (p+1)
 
-    static FixedBasis from_rows(const Rows& rows);
+    void set_R(Matrix upper);  ///< R and what follows from it
+
+    /// (p+1) x (p_to+1) matrix M of [X~ y~]_to = [X~ y~] M, where `to` is a basis of the columns given (ascending)
+    /// with the same intercept or none.
+    Matrix change_to(const FixedBasis& to, const std::vector<Index>& columns) const;
+    Matrix change_to(const FixedBasis& to) const;
+    /// As well conditioned a basis, of rows whose intercept's column need not be constant.
+    FixedBasis without_intercept() const;
+
+    bool operator==(const FixedBasis& other) const;
+
+    /// @param intercept  position of the constant column, -1: there is none; not given: the first column of ones
+    static FixedBasis from_rows(const Rows& rows, std::optional<Index> intercept = std::nullopt);
 };
+
+/// Throws std::invalid_argument unless `intercept` is -1 or a column of ones.
+void check_intercept(const Rows& rows, Index intercept);
 
 /// Packed lower triangle, row by row: position of (i, j), i >= j.
 inline Index packed(Index i, Index j) {
     return i * (i + 1) / 2 + j;
 }
 
-/// What one grouping factor adds up: per level Z_g'WZ_g (packed lower triangle) and Z_g'W[X y] (row-major c x (p+1)).
+/// What each column of [X y] keeps of its sum of squares once those before it are taken out, the intercept counted as
+/// the first: pivots of the unpivoted Cholesky factorisation of [X y]'W[X y]. 0 where a column depends on those before
+/// it (1e-11 of its sum of squares is left).
+Vector column_pivots(const Matrix& XytXy, Index intercept);
+
+/// What one grouping factor adds up: per level Z_g'WZ_g (packed lower triangle), Z_g'W[X y] (row-major c x (p+1)) and
+/// the number of rows.
 struct FactorProducts {
     std::vector<double> ZtZ, ZtXy;
+    std::vector<std::int64_t> rows;
 };
 
 /// Z_a'WZ_b of two factors (a before b in internal order): compressed rows over the levels of a, columns ascending.
@@ -50,6 +81,19 @@ struct CouplingProducts {
     std::vector<Index> start;         ///< n_levels(a) + 1
     std::vector<std::int32_t> level;  ///< level of b of each cell
     std::vector<double> block;        ///< c_a x c_b per cell, row-major
+    std::vector<std::int64_t> rows;   ///< of each cell, at least 1
+
+    Index cells() const { return static_cast<Index>(level.size()); }
+};
+
+/// Numbers under names: all that cross-products hold, for a file.
+using StateArray = std::variant<std::vector<double>, std::vector<std::int64_t>, std::vector<std::int32_t>>;
+using State = std::map<std::string, StateArray>;
+
+/// Rows that cannot be taken away without losing more than 6 of 16 digits of what remains.
+class UnsafeSubtraction : public std::runtime_error {
+ public:
+    using std::runtime_error::runtime_error;
 };
 
 class CrossProducts {
@@ -57,35 +101,72 @@ class CrossProducts {
     /// Sums over `rows` in the basis given; throws std::invalid_argument for codes outside the levels.
     CrossProducts(RandomEffects layout, FixedBasis fixed_basis, RandomBasis random_basis, const Rows& rows);
     /// The same with bases estimated from a sample of the rows.
-    CrossProducts(RandomEffects layout, const Rows& rows);
+    /// @param intercept  position of the constant column, -1: there is none; not given: looked for in these rows, which
+    ///                   is wrong where rows are to be added in which that column is not 1
+    CrossProducts(RandomEffects layout, const Rows& rows, std::optional<Index> intercept = std::nullopt);
 
-    /// Add the sums over other rows of the same model (same layout and levels).
+    // What fails leaves the object as it was; std::invalid_argument names what does not fit.
+
+    /// Add rows of the same model, in the bases that the sums have.
+    void add(const Rows& rows);
+    /// Add the sums over other rows of the same model (same terms and levels). The bases are those of the part with
+    /// more rows.
     void merge(const CrossProducts& other);
+    /// Take away rows that were added, given by their own sums (same terms and levels).
+    ///
+    /// What remains carries the rounding errors of what was there. Safe, where every column of [X~ y~] keeps, after the
+    /// columns before it are taken out (its pivot in the Cholesky factor), 1e-6 of the largest sum of squares that it
+    /// ever had; columns that depended on others before do not count. Otherwise UnsafeSubtraction is thrown.
+    void subtract(const CrossProducts& other);
+
+    /// The same sums where level g of factor f becomes level maps[f][g] of n_levels[f] (factors in the user's order).
+    /// -1 drops a level without rows.
+    CrossProducts relevelled(const std::vector<std::vector<std::int32_t>>& maps,
+                             const std::vector<Index>& n_levels) const;
+    /// Append levels without rows.
+    void grow(const std::vector<Index>& n_levels);
 
     /// The same rows with the fixed-effects columns `columns` only (ascending positions).
     CrossProducts with_columns(const std::vector<Index>& columns) const;
+
+    State state() const;
+    /// The object whose state this is, bit by bit; std::invalid_argument where it cannot be one.
+    static CrossProducts from_state(const State& state);
 
     const RandomEffects& layout() const { return layout_; }
     const FixedBasis& fixed_basis() const { return fixed_; }
     const RandomBasis& random_basis() const { return random_; }
     Index n() const { return n_; }
     Index p() const { return fixed_.p(); }
+    double sum_weights() const { return sum_weights_; }
     double sum_log_weights() const { return sum_log_weights_; }
+    Vector means() const;  ///< p+1: weighted means of the columns of X and of y less the offset
     const Matrix& XytXy() const { return XytXy_; }
     const FactorProducts& factor(Index f) const { return factors_[f]; }
     const std::vector<CouplingProducts>& couplings() const { return couplings_; }
+    std::size_t n_bytes() const;  ///< memory of the arrays
 
  private:
+    /// Sums over no rows.
+    CrossProducts(RandomEffects layout, FixedBasis fixed_basis, RandomBasis random_basis);
+
+    void check(const Rows& rows) const;
+    void add_checked(const Rows& rows);
     void add_blocks(const Rows& rows);
-    void add_couplings(const Rows& rows);
-    void change_fixed_basis(const Matrix& from_new, FixedBasis basis);
+    void extend_couplings(const std::vector<CouplingProducts>& parts);
+    void expect_same_model(const CrossProducts& other, const char* what) const;
+    void add_sums(const CrossProducts& other);
+    void change_basis(const FixedBasis& fixed, const RandomBasis& random);
+    void change_fixed_basis(const Matrix& change, FixedBasis basis);
     void change_random_basis(const RandomBasis& basis);
 
     RandomEffects layout_;
     FixedBasis fixed_;
     RandomBasis random_;
     Index n_ = 0;
-    double sum_log_weights_ = 0.0;
+    double sum_weights_ = 0.0, sum_log_weights_ = 0.0;
+    Vector column_sums_;  // 1'W[X~ y~]
+    Vector peak_;         // largest diagonal that XytXy had: what its rounding errors are relative to
     Matrix XytXy_;
     std::vector<FactorProducts> factors_;
     std::vector<CouplingProducts> couplings_;

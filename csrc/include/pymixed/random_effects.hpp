@@ -27,6 +27,10 @@ struct TermSpec {
     Index factor = 0;  ///< position of the grouping factor in the user's order
     Index n_cols = 1;
     Structure structure = Structure::Unstructured;
+
+    bool operator==(const TermSpec& other) const {
+        return factor == other.factor && n_cols == other.n_cols && structure == other.structure;
+    }
 };
 
 /// Coordinates in which theta is given.
@@ -69,6 +73,10 @@ class RandomEffects {
     const std::vector<Factor>& factors() const { return factors_; }
     const std::vector<Term>& terms() const { return terms_; }
     const std::vector<Entry>& entries() const { return entries_; }
+    std::vector<Index> n_levels() const;     ///< of each factor, the user's order
+    std::vector<TermSpec> specs() const;     ///< the terms as they were given
+    /// The same terms over other numbers of levels (the user's order); the internal order follows from them.
+    RandomEffects with_levels(const std::vector<Index>& n_levels) const { return {n_levels, specs()}; }
 
     /// T_f = basis_f * blockdiag(lower triangles of theta), written into `out` (sized by make_templates()).
     void templates_into(const Vector& theta, const Templates& basis, Templates& out) const;
@@ -99,6 +107,15 @@ class RandomBasis {
     double shift(Index column) const { return shift_[column]; }
     double scale(Index column) const { return scale_[column]; }
 
+    const Vector& shifts() const { return shift_; }
+    const Vector& scales() const { return scale_; }
+    const std::vector<bool>& constant() const { return constant_; }
+
+    /// The same basis where the internal order of the factors is that of `layout`.
+    RandomBasis in_order_of(const RandomEffects& layout) const { return {layout, shift_, scale_, constant_}; }
+    /// M_f per factor of Z~_to = Z~ M_f; both bases have the same constant columns.
+    Templates change_to(const RandomEffects& layout, const RandomBasis& to) const;
+
     const Templates& user() const { return user_; }          ///< C_f
     const Templates& internal() const { return internal_; }  ///< E_f
 
@@ -106,7 +123,10 @@ class RandomBasis {
     Vector to_user(const RandomEffects& layout, const Vector& phi) const;
     Vector to_internal(const RandomEffects& layout, const Vector& theta) const;
 
-    bool operator==(const RandomBasis& other) const { return shift_ == other.shift_ && scale_ == other.scale_; }
+    /// Of two bases of the same columns.
+    bool operator==(const RandomBasis& other) const {
+        return shift_ == other.shift_ && scale_ == other.scale_ && constant_ == other.constant_;
+    }
 
  private:
     Matrix term_basis(const RandomEffects::Term& term) const;
