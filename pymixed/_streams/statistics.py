@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import copyreg
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -174,8 +174,8 @@ class Statistics:
                          if pending.n_levels[i] != self.levels.n_levels[i])
 
 
-def _restored(products: _core.CrossProducts) -> tuple[Callable[[dict[str, Any]], Any], tuple[dict[str, Any]]]:
-    return _core.CrossProducts.from_state, (products.state(),)
+def _products(state: dict[str, Any]) -> _core.CrossProducts:
+    return _core.CrossProducts.from_state(state)
 
 
-copyreg.pickle(_core.CrossProducts, _restored)
+copyreg.pickle(_core.CrossProducts, lambda products: (_products, (products.state(),)))
