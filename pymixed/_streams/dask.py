@@ -1,7 +1,7 @@
 """Sums over the partitions of dask's collections, made where these are."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .._adapters import is_a
@@ -24,10 +24,9 @@ class Partitions(Source):
 
     def batches(self, columns: Sequence[str] | None) -> Iterator[Any]:
         """Tables with the columns named."""
-        import dask
-
-        for delayed in self._tables:
-            (tables,) = dask.compute(dask.delayed(_selected)(delayed, columns))
+        compute, delayed = _dask()
+        for table in self._tables:
+            (tables,) = compute(delayed(_selected)(table, columns))
             yield from tables
 
 
@@ -39,10 +38,9 @@ def partitions(data: Any) -> list[Any]:
     InputError, InputTypeError
         There is no dask, or it is no such collection.
     """
-    try:
-        from dask.delayed import Delayed
-    except ImportError:
-        raise InputError("from_dask: needs the package dask") from None
+    _dask()
+    from dask.delayed import Delayed
+
     if hasattr(data, "to_delayed"):
         found = list(data.to_delayed())
     elif isinstance(data, Sequence) and data and all(isinstance(part, Delayed) for part in data):
@@ -61,20 +59,28 @@ def dask_sum(empty: Statistics, tables: Sequence[Any]) -> Statistics:
     WorkerError
         A worker was lost.
     """
-    import dask
-
-    shared = dask.delayed(empty, pure=True, traverse=False)
-    parts = [dask.delayed(_partition_sums)(shared, table, number) for number, table in enumerate(tables, 1)]
+    compute, delayed = _dask()
+    shared = delayed(empty, traverse=False)
+    parts = [delayed(_partition_sums)(shared, table, number) for number, table in enumerate(tables, 1)]
     while len(parts) > 1:
-        parts = [dask.delayed(tree_of)(parts[i:i + FAN_IN]) for i in range(0, len(parts), FAN_IN)]
+        parts = [delayed(tree_of)(parts[i:i + FAN_IN]) for i in range(0, len(parts), FAN_IN)]
     try:
-        (total,) = dask.compute(parts[0])
+        (total,) = compute(parts[0])
     except Exception as error:
         if is_a(error, "distributed", "scheduler.KilledWorker"):
             raise WorkerError(f"from_dask: a worker was lost ({error}); it may have run out of memory") from error
         raise
     assert isinstance(total, Statistics)
     return total
+
+
+def _dask() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    try:
+        from dask.base import compute
+        from dask.delayed import delayed
+    except ImportError:
+        raise InputError("from_dask: needs the package dask") from None
+    return compute, delayed
 
 
 def _partition_sums(empty: Statistics, partition: Any, number: int) -> Statistics:

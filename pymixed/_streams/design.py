@@ -17,12 +17,19 @@ from .statistics import Statistics
 from .sums import StreamedSums
 
 
+class _Named:
+    """Printed by its name: an attribute that is not there cannot be."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
 def _no_rows(what: str) -> NoReturn:
     raise InputError(f"the model was fitted from cross-products, which hold no rows: there are no {what}; "
                      "residuals_for(batch) and predict(newdata) take rows")
 
 
-class StreamedFactor(GroupingFactor):
+class StreamedFactor(_Named, GroupingFactor):
     """A grouping factor without the rows' codes."""
 
     def __init__(self, name: str, levels: NDArray[Any]) -> None:
@@ -35,7 +42,7 @@ class StreamedFactor(GroupingFactor):
         return _no_rows("levels by row")
 
 
-class StreamedTerm(RandomTerm):
+class StreamedTerm(_Named, RandomTerm):
     """A random-effects term without its columns."""
 
     def __init__(self, term: RandomTerm) -> None:
@@ -59,7 +66,7 @@ class StreamedEncoder(FormulaEncoder):
         return self.variables
 
 
-class StreamedDesign(MixedDesign):
+class StreamedDesign(_Named, MixedDesign):
     """A design whose rows are gone: everything that needs them is an `InputError`.
 
     Parameters
@@ -103,7 +110,7 @@ class StreamedDesign(MixedDesign):
         """It has not."""
         return False
 
-    sums: StreamedSums  # type: ignore[assignment]
+    sums: StreamedSums
 
     @property
     def y(self) -> NDArray[np.float64]:

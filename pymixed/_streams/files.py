@@ -54,8 +54,9 @@ def write_statistics(statistics: Statistics, path: str | os.PathLike[str]) -> No
         arrays[f"crossed.{i}"] = np.array(table.keys, np.int64)
     if statistics.products is not None:
         arrays |= {f"products.{name}": values for name, values in statistics.products.state().items()}
+    content: dict[str, Any] = {"header": np.array(json.dumps(header)), **arrays}
     with Path(path).open("wb") as file:  # a file: savez would add its own ending to a name
-        np.savez(file, header=np.array(json.dumps(header)), **arrays)
+        np.savez(file, **content)
 
 
 def read_statistics(path: str | os.PathLike[str]) -> Statistics:

@@ -205,5 +205,5 @@ def _product(x: FloatArray | None, z: FloatArray | None, n: int) -> float:
     if x is None and z is None:
         return float(n)
     if x is None or z is None:
-        return float(np.sum(z if x is None else x))
+        return sum(float(column.sum()) for column in (x, z) if column is not None)
     return float(x @ z)
