@@ -80,11 +80,10 @@ def make_recipe(model: Model, first: Any, again: Again | None) -> Recipe:
         given = reading.complete(Table(model.state, "state"))
         levels = {**{name: _own_levels(given[name]) for name in reading.labelled}, **levels}
         state = reading.state(given)
-    elif unknown := reading.unknown(levels, again):
-        values = reading.values if reading.stateful else []
+    elif (unknown := reading.unknown(levels, again)) or reading.stateful:
         if again is None:
-            raise InputError(_once(unknown, reading.stateful, values))
-        levels_found, given = reading.first_pass(again, [name for name in unknown if name not in levels], values)
+            raise InputError(_once(unknown, reading.stateful, reading.values))
+        levels_found, given = reading.first_pass(again, unknown, reading.values)
         levels = {**levels_found, **levels}
         state = reading.state(given)
     levels = {**{name: _own_levels(columns[name]) for name in reading.labelled}, **levels}
@@ -139,10 +138,9 @@ class _Reading:
         return found
 
     def unknown(self, levels: Collection[str], again: Again | None) -> list[str]:
-        """Columns that a first pass is needed for."""
-        found = [name for name in self.labelled if name not in levels
-                 and (again is not None or self._declared_by(name) is None)]
-        return list(dict.fromkeys([*found, *self.values]))
+        """Columns whose levels a first pass must find."""
+        return [name for name in self.labelled if name not in levels
+                and (again is not None or self._declared_by(name) is None)]
 
     def _declared_by(self, name: str) -> NDArray[Any] | None:
         column = self._of_first[name]
@@ -195,7 +193,7 @@ class _Reading:
 
 def _once(unknown: Sequence[str], stateful: Sequence[str], values: Sequence[str]) -> str:
     """Why batches that can be read once do not do."""
-    needs = [f"the levels of {name!r}: levels={{{name!r}: [...]}}" for name in unknown if name not in values]
+    needs = [f"the levels of {name!r}: levels={{{name!r}: [...]}}" for name in unknown]
     if stateful:
         needs.append(f"all values of {', '.join(map(repr, values))} for {', '.join(stateful)}: state=table, a table "
                      "that they are taken from")
