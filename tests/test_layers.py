@@ -82,7 +82,7 @@ CPP_LAYERS = [
     {"canonical_kernels", "links"},
     {"family", "families", "families_binomial", "families_counts", "families_continuous", "tweedie", "zero_inflation"},
     {"crossproducts", "crossproducts_basis", "crossproducts_levels", "crossproducts_merge", "crossproducts_state",
-     "couplings", "basis", "row_packer"},
+     "couplings", "basis", "row_packer", "chunk_kernels"},
     {"dense_kernels", "sparse_cholesky", "gauss_hermite"},
     {"problem", "leading", "tail", "schur"},
     {"pls", "template_parameters", "sorted_rows"},

@@ -15,7 +15,9 @@ namespace {
 
 /// Row numbers spread over the data; jittered, so that a periodic design does not alias.
 std::vector<Index> sample_rows(Index n, Index most) {
-    const Index m = std::min(n, most), step = n / std::max<Index>(m, 1);
+    if (n < 1)
+        throw std::invalid_argument("rows: expected at least one, got none");
+    const Index m = std::min(n, most), step = n / m;
     std::vector<Index> rows(m);
     for (Index i = 0; i < m; ++i)
         rows[i] = i * step + (i * 7919) % step;
@@ -134,8 +136,6 @@ void check_intercept(const Rows& rows, Index intercept) {
 }
 
 FixedBasis FixedBasis::from_rows(const Rows& rows, std::optional<Index> intercept) {
-    if (rows.n < 1)
-        throw std::invalid_argument("rows: expected at least one, got none");
     const Index p = static_cast<Index>(rows.X.size());
     const std::vector<Index> picked = sample_rows(rows.n, std::max<Index>(512, 4 * p));
     const Index m = static_cast<Index>(picked.size());

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "chunk_kernels.hpp"
 #include "couplings.hpp"
 #include "row_packer.hpp"
 
@@ -70,87 +71,96 @@ void CrossProducts::add(const Rows& rows) {
     add_checked(rows);
 }
 
+/// What the sums over rows need besides themselves.
+struct CrossProducts::Buffers {
+    Buffers(const CrossProducts& products, const Rows& rows)
+        : packer(rows, products.fixed_),
+          WV(buffer_rows, products.p() + 1),
+          block(Matrix::Zero(products.p() + 1, products.p() + 1)),
+          z(buffer_rows, products.layout_.n_columns()),
+          z_of(products.factors_.size()) {
+        for (std::size_t f = 0; f < z_of.size(); ++f)
+            for (const Index j : products.layout_.factors()[f].columns)
+                z_of[f].push_back(rows.Z[j].is_constant() ? nullptr : z.col(j).data());
+    }
+
+    RowPacker packer;
+    Matrix WV, block, z;
+    std::vector<std::vector<const double*>> z_of;  // per factor; null: the constant 1
+};
+
 void CrossProducts::add_checked(const Rows& rows) {
-    std::vector<CouplingProducts> parts = couple(rows, layout_, random_);
-    extend_couplings(parts);
-    add_blocks(rows);  // allocates before it adds
+    const std::vector<CouplingProducts> parts = couple(rows, layout_, random_);
+    std::vector<CouplingProducts> extended = extended_couplings(parts);
+    Buffers buffers(*this, rows);
+    extend_couplings(std::move(extended));  // neither this nor what follows fails
+    add_blocks(rows, buffers);
     for (std::size_t i = 0; i < couplings_.size(); ++i)
         add_cells(couplings_[i], parts[i], 1);
     n_ += rows.n;
     peak_ = peak_.cwiseMax(XytXy_.diagonal());
 }
 
-void CrossProducts::add_blocks(const Rows& rows) {
+/// count[code] += 1 for every code. Quarters in turn: codes that are sorted would wait for the sum before.
+template <class T>
+static void add_counts(const std::int32_t* codes, Index n, std::vector<T>& count) {
+    const Index quarter = n / 4;
+    for (Index i = 0; i < quarter; ++i)
+        for (Index k = 0; k < 4; ++k)
+            count[codes[i + k * quarter]] += 1;
+    for (Index i = 4 * quarter; i < n; ++i)
+        count[codes[i]] += 1;
+}
+
+void CrossProducts::add_blocks(const Rows& rows, Buffers& buffers) noexcept {
+    const ChunkKernels& kernels = chunk_kernels();
     const Index P = p() + 1;
     const bool weighted = rows.weights != nullptr;
-    RowPacker packer(rows, fixed_);
-    RowMatrix WV(chunk_rows, P);
-    std::vector<std::vector<double>> z(layout_.n_columns());
-    for (auto& column : z)
-        column.resize(chunk_rows, 1.0);
-    Matrix block = Matrix::Zero(P, P);
-
+    auto& [packer, WV, block, z, z_of] = buffers;
+    for (std::size_t f = 0; f < factors_.size(); ++f) {
+        const std::int32_t* codes = rows.codes[layout_.factors()[f].user_position];
+        add_counts(codes, rows.n, factors_[f].rows);
+        if (!weighted && z_of[f].size() == 1 && z_of[f][0] == nullptr)
+            add_counts(codes, rows.n, factors_[f].ZtZ);
+    }
     for (Index first = 0, chunk = 1; first < rows.n; first += chunk_rows, ++chunk) {
         const Index m = std::min(chunk_rows, rows.n - first);
-        const RowMatrix& V = packer.pack(first, m);
-        if (weighted)
+        const double* w = weighted ? rows.weights + first : nullptr;
+        const Matrix& V = packer.pack(first, m);
+        for (Index j = 0; j < P && weighted; ++j)
             for (Index i = 0; i < m; ++i)
-                WV.row(i) = rows.weights[first + i] * V.row(i);
-        const RowMatrix& weighted_V = weighted ? WV : V;
-        block.noalias() += V.topRows(m).transpose() * weighted_V.topRows(m);
+                WV(i, j) = w[i] * V(i, j);
+        const Matrix& weighted_V = weighted ? WV : V;
+        kernels.add_products(m, P, V.data(), weighted_V.data(), V.rows(), block.data());
+        kernels.add_column_sums(m, P, weighted_V.data(), V.rows(), column_sums_.data());
         if (chunk % chunks_per_block == 0 || first + m == rows.n) {
-            XytXy_ += block;
+            for (Index j = 0; j < P; ++j)
+                XytXy_.col(j).tail(P - j) += block.col(j).tail(P - j);
             block.setZero();
         }
-        column_sums_ += weighted_V.topRows(m).colwise().sum().transpose();
         if (weighted)
             for (Index i = 0; i < m; ++i) {
-                sum_weights_ += rows.weights[first + i];
-                sum_log_weights_ += std::log(rows.weights[first + i]);
+                sum_weights_ += w[i];
+                sum_log_weights_ += std::log(w[i]);
             }
         else
             sum_weights_ += static_cast<double>(m);
 
+        for (Index j = 0; j < z.cols(); ++j) {
+            const double shift = random_.shift(j), inverse_scale = 1.0 / random_.scale(j);
+            for (Index i = 0; i < m && !rows.Z[j].is_constant(); ++i)
+                z(i, j) = (rows.Z[j][first + i] - shift) * inverse_scale;
+        }
         for (std::size_t f = 0; f < factors_.size(); ++f) {
             const auto& factor = layout_.factors()[f];
-            const Index c = factor.n_cols, size = packed(c, 0);
-            const std::int32_t* codes = rows.codes[factor.user_position] + first;
-            double* ZtZ = factors_[f].ZtZ.data();
-            double* ZtXy = factors_[f].ZtXy.data();
-            for (Index i = 0; i < m; ++i)
-                ++factors_[f].rows[codes[i]];
-            if (c == 1 && rows.Z[factor.columns[0]].is_constant()) {
-                for (Index i = 0; i < m; ++i) {
-                    ZtZ[codes[i]] += weighted ? rows.weights[first + i] : 1.0;
-                    double* sum = ZtXy + codes[i] * P;
-                    const double* v = weighted_V.data() + i * P;
-                    for (Index k = 0; k < P; ++k)
-                        sum[k] += v[k];
-                }
-                continue;
-            }
-            for (Index j : factor.columns) {
-                if (rows.Z[j].is_constant())
-                    continue;
-                const double shift = random_.shift(j), inverse_scale = 1.0 / random_.scale(j);
-                for (Index i = 0; i < m; ++i)
-                    z[j][i] = (rows.Z[j][first + i] - shift) * inverse_scale;
-            }
-            for (Index i = 0; i < m; ++i) {
-                const double w = weighted ? rows.weights[first + i] : 1.0;
-                const double* v = weighted_V.data() + i * P;
-                double* squares = ZtZ + codes[i] * size;
-                double* sum = ZtXy + codes[i] * c * P;
-                for (Index a = 0; a < c; ++a, sum += P) {
-                    const double za = z[factor.columns[a]][i];
-                    for (Index b = 0; b <= a; ++b)
-                        *squares++ += w * za * z[factor.columns[b]][i];
-                    for (Index k = 0; k < P; ++k)
-                        sum[k] += za * v[k];
-                }
-            }
+            kernels.add_to_levels({m, P, factor.n_cols, rows.codes[factor.user_position] + first, weighted_V.data(),
+                                   weighted_V.rows(), w, z_of[f].data(), factors_[f].ZtZ.data(),
+                                   factors_[f].ZtXy.data()});
         }
     }
+    for (Index j = 1; j < P; ++j)  // the upper triangle
+        for (Index i = 0; i < j; ++i)
+            XytXy_(i, j) = XytXy_(j, i);
 }
 
 Vector CrossProducts::means() const {

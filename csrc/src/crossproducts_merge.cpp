@@ -19,20 +19,24 @@ void CrossProducts::expect_same_model(const CrossProducts& other, const char* wh
     expect(other.layout_.n_levels() == layout_.n_levels(), "levels of every grouping factor");
 }
 
-/// Room for the cells of `parts`; changes no sum.
-void CrossProducts::extend_couplings(const std::vector<CouplingProducts>& parts) {
+/// The couplings with room for the cells of `parts`; nothing for those that have them all.
+std::vector<CouplingProducts> CrossProducts::extended_couplings(const std::vector<CouplingProducts>& parts) const {
     std::vector<CouplingProducts> extended(parts.size());
     for (std::size_t i = 0; i < parts.size(); ++i)
         if (missing_cells(couplings_[i], parts[i]) > 0)
             extended[i] = united(couplings_[i], parts[i]);
-    for (std::size_t i = 0; i < parts.size(); ++i)
+    return extended;
+}
+
+void CrossProducts::extend_couplings(std::vector<CouplingProducts>&& extended) noexcept {
+    for (std::size_t i = 0; i < extended.size(); ++i)
         if (!extended[i].start.empty())
             couplings_[i] = std::move(extended[i]);
 }
 
 /// Of the same model in the same basis.
 void CrossProducts::add_sums(const CrossProducts& other) {
-    extend_couplings(other.couplings_);
+    extend_couplings(extended_couplings(other.couplings_));  // nothing that follows fails
     n_ += other.n_;
     sum_weights_ += other.sum_weights_;
     sum_log_weights_ += other.sum_log_weights_;

@@ -16,7 +16,7 @@ Matrix packed_columns(const Rows& rows, const FixedBasis& basis, const std::vect
     RowPacker packer(rows, basis);
     for (Index first = 0; first < rows.n; first += chunk_rows) {
         const Index m = std::min(chunk_rows, rows.n - first);
-        const RowMatrix& V = packer.pack(first, m);
+        const Matrix& V = packer.pack(first, m);
         for (Index j = 0; j < basis.p(); ++j)
             for (Index i = 0; i < m; ++i)
                 out(sorted_position[first + i], j) = V(i, j);

@@ -152,8 +152,10 @@ class CrossProducts {
 
     void check(const Rows& rows) const;
     void add_checked(const Rows& rows);
-    void add_blocks(const Rows& rows);
-    void extend_couplings(const std::vector<CouplingProducts>& parts);
+    struct Buffers;
+    void add_blocks(const Rows& rows, Buffers& buffers) noexcept;
+    std::vector<CouplingProducts> extended_couplings(const std::vector<CouplingProducts>& parts) const;
+    void extend_couplings(std::vector<CouplingProducts>&& extended) noexcept;
     void expect_same_model(const CrossProducts& other, const char* what) const;
     void add_sums(const CrossProducts& other);
     void change_basis(const FixedBasis& fixed, const RandomBasis& random);

@@ -73,8 +73,8 @@ class RandomEffects {
     const std::vector<Factor>& factors() const { return factors_; }
     const std::vector<Term>& terms() const { return terms_; }
     const std::vector<Entry>& entries() const { return entries_; }
-    std::vector<Index> n_levels() const;     ///< of each factor, the user's order
-    std::vector<TermSpec> specs() const;     ///< the terms as they were given
+    std::vector<Index> n_levels() const;  ///< of each factor, the user's order
+    std::vector<TermSpec> specs() const;  ///< the terms as they were given
     /// The same terms over other numbers of levels (the user's order); the internal order follows from them.
     RandomEffects with_levels(const std::vector<Index>& n_levels) const { return {n_levels, specs()}; }
 
