@@ -189,7 +189,7 @@ def test_weights_offsets_and_missing_values() -> None:
     with pytest.warns(MissingValuesWarning, match=f"{cp.n_dropped} of 600"):
         fit = cp.fit(tol=TIGHT)
     assert_equal(fit, expected)
-    with pytest.raises(InputError, match="batch 1: missing values: .*na_action"):
+    with pytest.raises(InputError, match=r"batch 1: missing values: .*na_action"):
         pm.CrossProducts.from_batches("y ~ x + (1 | g)", pieces, na_action="raise")
 
 
@@ -288,7 +288,7 @@ def test_levels_without_rows_left_are_gone() -> None:
 def test_taking_away_what_is_not_there_is_refused() -> None:
     cp, other = of(FRAME[:300]), of(FRAME[300:])
     before = cp.fit().params.objective
-    with pytest.raises(InputError, match="a - b: .*level"):
+    with pytest.raises(InputError, match=r"a - b: .*level"):
         cp - other
     with pytest.raises(InputError, match="a - b"):
         cp - (cp + cp)

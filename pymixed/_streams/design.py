@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from .._categorical import Categorical
 from .._checks import check_factors, check_residuals, check_spread, check_terms
 from .._from_formula import FormulaEncoder
 from .._parts import FixedVariable, GroupingFactor, RandomTerm, TermData
@@ -145,6 +146,7 @@ def _encoder(encoder: FormulaEncoder, sums: StreamedSums) -> StreamedEncoder:
         if name in sums.variables:
             variables.append(sums.variables[name].variable(name, sums.n))
         else:
-            ordered = not isinstance(column, np.ndarray) and column.ordered
-            variables.append(FixedVariable(name, coded[name], ordered, np.nan, np.nan, np.nan, None, None))
+            labels = isinstance(column, Categorical)
+            variables.append(FixedVariable(name, column.levels if labels else coded[name], labels and column.ordered,
+                                           np.nan, np.nan, np.nan, None, None))
     return StreamedEncoder(**vars(encoder), variables=tuple(variables))

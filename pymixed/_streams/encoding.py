@@ -180,17 +180,19 @@ class StreamEncoding:
         """Refuse expressions whose value in a row depends on other rows and has no state: x - np.mean(x), lag(x)."""
         if n < 3:
             return
-        some = np.arange(n)[1::2]
-        together, alone = (
-            encode(self.parsed, part, size, self.recipe.contrasts, self.encoder.specs)
-            for part, size in ((columns, n), ({k: v.take(some) for k, v in columns.items()}, len(some))))
-        for text, block in together.items():
-            expected, got = block.matrix[some], alone[text].matrix
-            if not np.allclose(expected, got, rtol=SAME, atol=SAME * np.nanmax(np.abs(expected), initial=0.0),
-                               equal_nan=True):
+        together = encode(self.parsed, columns, n, self.recipe.contrasts, self.encoder.specs)
+        for half in (np.arange(n)[::2], np.arange(n)[1::2]):
+            alone = encode(self.parsed, {name: values.take(half) for name, values in columns.items()}, len(half),
+                           self.recipe.contrasts, self.encoder.specs)
+            for text in (text for text, block in together.items() if not _same(block.matrix[half], alone[text].matrix)):
                 raise FormulaError(f"in {text!r}: the value of a row depends on the other rows of its batch; of such "
                                    "functions only those that keep a state (center, scale, poly, bs, cr, ...) are the "
                                    "same for all batches", self.recipe.formula)
+
+
+def _same(expected: FloatArray, got: FloatArray) -> bool:
+    size = float(np.nanmax(np.abs(expected), initial=0.0))
+    return np.allclose(expected, got, rtol=SAME, atol=SAME * size, equal_nan=True)
 
 
 # ---- comparison ----------------------------------------------------------------------------------------------------

@@ -95,8 +95,9 @@ def _statistics(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -
     state = {name.removeprefix("products."): values for name, values in arrays.items() if name.startswith("products.")}
     statistics.products = _core.CrossProducts.from_state(state) if state else None
     statistics.sums, statistics.n_dropped = _sums_of(header["sums"], arrays), header["n_dropped"]
-    if state and statistics.products is not None and list(statistics.products.n_levels) != statistics.levels.n_levels:
-        raise ValueError("levels")
+    n_levels = [len(counts) for counts in statistics.counts] if state else statistics.levels.n_levels
+    if len(limits) != len(n_levels) or n_levels != statistics.levels.n_levels:
+        raise ValueError("the parts of the file do not belong together")
     return statistics
 
 
@@ -139,12 +140,12 @@ def _group(table: ColumnLevels, arrays: dict[str, NDArray[Any]]) -> dict[str, An
     if table.declared is not None:
         declared = _labels(table.declared.tolist(), f"declared.{table.name}", arrays, False)
     return {"labels": _labels(table.labels, f"labels.{table.name}", arrays, dates), "kind": table.kind,
-            "declared": declared}
+            "unit": table.unit, "declared": declared}
 
 
 def _fill(table: ColumnLevels, entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
     declared = None if entry["declared"] is None else _label_array(entry["declared"], arrays)
-    table.fill(_label_list(entry["labels"], arrays), entry["kind"], declared)
+    table.fill(_label_list(entry["labels"], arrays), entry["kind"], declared, entry["unit"])
 
 
 # ---- sums ----------------------------------------------------------------------------------------------------------

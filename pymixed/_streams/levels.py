@@ -31,12 +31,15 @@ class Pending(NamedTuple):
         Kind of the labels, empty where there were none.
     declared : array or None
         What a categorical column declares.
+    unit : str
+        That of dates, empty for other labels.
     """
 
     codes: Codes
     labels: list[Any]
-    kind: str
-    declared: NDArray[Any] | None
+    kind: str = ""
+    declared: NDArray[Any] | None = None
+    unit: str = ""
 
 
 def label_kind(labels: NDArray[Any]) -> str:
@@ -62,7 +65,7 @@ class ColumnLevels:
     def __init__(self, name: str) -> None:
         self.name = name
         self.labels: list[Any] = []
-        self.kind = ""
+        self.kind = self.unit = ""
         self.declared: NDArray[Any] | None = None
         self._untouched = True  # no column was seen: what the first one declares is what all declare
         self._codes: dict[Any, int] = {}
@@ -89,19 +92,20 @@ class ColumnLevels:
             raise InputTypeError(f"column {self.name!r}: expected labels that are {self.kind} as before, got {kind}: "
                                  f"{column.levels.tolist()[0]!r}")
         translation, unknown = self._translate(_plain(column.levels))
-        codes = translation if column.codes.size == 0 else np.append(translation, np.int32(-1))[column.codes]
-        return Pending(codes if column.codes.size else np.empty(0, np.int32), unknown, kind, column.declared)
+        codes = np.append(translation, np.int32(-1))[column.codes]
+        unit = np.datetime_data(column.levels.dtype)[0] if kind == "dates" else ""
+        return Pending(codes, unknown, kind, column.declared, unit)
 
-    def fill(self, labels: list[Any], kind: str, declared: NDArray[Any] | None) -> None:
+    def fill(self, labels: list[Any], kind: str, declared: NDArray[Any] | None, unit: str) -> None:
         """Take the content of another table, into one that is empty."""
-        self.learn(Pending(np.empty(0, np.int32), labels, kind, declared))
+        self.learn(Pending(np.empty(0, np.int32), labels, kind, declared, unit))
 
     def learn(self, pending: Pending) -> None:
         """Take what `look_up` found."""
         start = len(self.labels)
         self.labels += pending.labels
         self._codes.update(zip(pending.labels, range(start, len(self.labels)), strict=True))
-        self.kind = self.kind or pending.kind
+        self.kind, self.unit = self.kind or pending.kind, self.unit or pending.unit
         if self._untouched:
             self.declared, self._untouched = pending.declared, False
         elif self.declared is not None and not _same(self.declared, pending.declared):
@@ -113,7 +117,8 @@ class ColumnLevels:
             raise InputTypeError(f"column {self.name!r}: expected labels that are {self.kind} in both, got "
                                  f"{other.kind}")
         codes, unknown = self._translate(other.labels)
-        return Pending(codes, unknown, other.kind, self.declared if other._untouched else other.declared)
+        declared = self.declared if other._untouched else other.declared
+        return Pending(codes, unknown, other.kind, declared, other.unit)
 
     def _translate(self, labels: list[Any]) -> tuple[Codes, list[Any]]:
         found = list(map(self._codes.get, labels))
@@ -126,7 +131,7 @@ class ColumnLevels:
     def array(self) -> NDArray[Any]:
         """The labels in the order of their codes."""
         if self.kind == "dates":
-            return np.array(self.labels, np.int64).view("M8[ns]")
+            return np.array(self.labels, np.int64).view("M8[ns]").astype(f"M8[{self.unit}]")
         return np.array(self.labels, object if self.kind in ("strings", "objects") else None)
 
     def ranks(self) -> NDArray[np.intp]:
@@ -166,11 +171,11 @@ class CrossedLevels:
         unknown = [key for key, code in zip(keys, found, strict=True) if code is None]
         new = iter(range(len(self.keys), len(self.keys) + len(unknown)))
         translation = np.array([next(new) if code is None else code for code in found], np.int32)
-        return Pending(translation[pairs.codes], unknown, "", None)
+        return Pending(translation[pairs.codes], unknown)
 
     def fill(self, keys: list[int]) -> None:
         """Take the content of another table, into one that is empty."""
-        self.learn(Pending(np.empty(0, np.int32), keys, "", None))
+        self.learn(Pending(np.empty(0, np.int32), keys))
 
     def learn(self, pending: Pending) -> None:
         """Take what `look_up` found."""
