@@ -93,9 +93,13 @@ def _from_arrow(values: Any) -> NDArray[Any] | Categorical:
         codes, ordered, declared = data.indices, data.type.ordered, np.asarray(data.dictionary)
         levels = declared
     elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        used = pc.unique(values).drop_null()
-        used = used.take(pc.sort_indices(used))
-        codes, levels, ordered, declared = pc.index_in(values, value_set=used), np.asarray(used), False, None
+        chunks = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
+        data = chunks.dictionary_encode().unify_dictionaries().combine_chunks()
+        order = pc.sort_indices(data.dictionary)
+        ranks = np.empty(len(order), np.int64)
+        ranks[np.asarray(order)] = np.arange(len(order))
+        codes, levels, ordered, declared = data.indices, np.asarray(data.dictionary.take(order)), False, None
+        codes = pa.array(ranks).take(codes)
     else:
         return np.asarray(values)
     codes = np.asarray(pc.fill_null(codes.cast(pa.int64()), -1))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._fitting import Timer
 from ._linear import LinearOptions, fit_linear
-from ._streams.batches import ROWS, read_source
+from ._streams.batches import ROWS, Source, read_source
 from ._streams.design import StreamedDesign
 from ._streams.encoding import StreamEncoding
 from ._streams.files import read_statistics, write_statistics
@@ -124,12 +124,8 @@ class CrossProducts:
         >>> cp
         <CrossProducts angle ~ recipe + (1 | recipe:replicate): 270 rows, recipe:replicate: 45>
         """
-        source = read_source(batches, batch_size)
-        first, source = source.first()
-        again = source.batches if source.rereadable else None
         model = Model(formula, levels or {}, state, weights, offset, dict(contrasts or {}), na_action)
-        encoding = StreamEncoding(make_recipe(model, first, again))
-        empty = Statistics(encoding, check_limits(max_levels, encoding.encoder.factors))
+        source, empty = _no_rows_yet(model, read_source(batches, batch_size), max_levels)
         return cls(summed(empty, source, executor, progress))
 
     @classmethod
@@ -159,10 +155,8 @@ class CrossProducts:
         from ._streams.dask import Partitions, dask_sum, partitions
 
         tables = partitions(data)
-        first, source = Partitions(tables).first()
         model = Model(formula, levels or {}, state, weights, offset, dict(contrasts or {}), na_action)
-        encoding = StreamEncoding(make_recipe(model, first, source.batches))
-        empty = Statistics(encoding, check_limits(max_levels, encoding.encoder.factors))
+        _, empty = _no_rows_yet(model, Partitions(tables), max_levels)
         return cls(dask_sum(empty, tables))
 
     def empty(self) -> CrossProducts:
@@ -319,3 +313,10 @@ class CrossProducts:
             It cannot be read at all.
         """
         return cls(read_statistics(path))
+
+
+def _no_rows_yet(model: Model, source: Source, max_levels: Any) -> tuple[Source, Statistics]:
+    """The batches, still to be summed, and sums over none of them in the encoding that is common to all."""
+    first, source = source.first(model.columns(source.names))
+    encoding = StreamEncoding(make_recipe(model, first, source.batches if source.rereadable else None))
+    return source, Statistics(encoding, check_limits(max_levels, encoding.encoder.factors))

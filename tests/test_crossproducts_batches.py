@@ -87,10 +87,15 @@ def test_only_the_columns_needed_are_read_and_little_at_a_time(folder: Path) -> 
             return dataset.to_batches(**options)
 
     pm.CrossProducts.from_batches("y ~ scale(x) + (1 | h)", Watched(), batch_size=64, weights="w")
-    first, *rest = [options["columns"] for options in read]
-    assert first is None  # for the kinds of columns
-    assert [sorted(columns) for columns in rest] == [["h", "w", "x", "y"]] * 2
+    assert [sorted(options["columns"]) for options in read] == [["h", "w", "x", "y"]] * 3  # first batch, state, sums
     assert all(options["batch_size"] == 64 and options["batch_readahead"] == 1 for options in read)
+
+
+def test_progress_is_shown_if_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    pm.CrossProducts.from_batches("y ~ x + (1 | g)", PIECES)
+    assert capsys.readouterr() == ("", "")
+    pm.CrossProducts.from_batches("y ~ x + (1 | g)", PIECES, progress=True)
+    assert "6 batches" in capsys.readouterr().err
 
 
 def test_empty_batches_are_skipped() -> None:

@@ -26,10 +26,13 @@ class Source(ABC):
         Whether they can be read more than once.
     is_batch : bool
         Whether it is known to be one of the batches that the user gave.
+    names : tuple of str or None
+        Columns, where they are known before anything is read.
     """
 
     rereadable: bool
     is_batch = True
+    names: tuple[str, ...] | None = None
 
     @abstractmethod
     def batches(self, columns: Sequence[str] | None) -> Iterator[Any]:
@@ -39,7 +42,7 @@ class Source(ABC):
         """Parts of it that workers read, picklable where the batches are."""
         return (Listed([batch]) for batch in self.batches(columns))
 
-    def first(self) -> tuple[Any, Source]:
+    def first(self, columns: Sequence[str] | None) -> tuple[Any, Source]:
         """The first batch that has rows, and all batches, it among them.
 
         Raises
@@ -48,7 +51,7 @@ class Source(ABC):
             There is none.
         """
         seen: list[Any] = []
-        remaining = self.batches(None)
+        remaining = self.batches(columns)
         for number, batch in enumerate(remaining, 1):
             seen.append(batch)
             with naming(f"batch {number}"):
@@ -109,12 +112,13 @@ class Files(Source):
 
     def __init__(self, dataset: Any, batch_size: int) -> None:
         self._dataset, self._batch_size = dataset, batch_size
+        self.names = tuple(dataset.schema.names)
 
     def batches(self, columns: Sequence[str] | None) -> Iterator[Any]:
         """Record batches, with little read ahead."""
-        names = self._dataset.schema.names
-        wanted = None if columns is None else [name for name in columns if name in names]
         import pyarrow as pa
+
+        wanted = None if columns is None else [name for name in columns if name in self._dataset.schema.names]
 
         number = 0
         try:

@@ -1,17 +1,20 @@
 """Sums over the partitions of dask's collections, made where these are."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from .._adapters import is_a
 from .._frames import Table
 from ..errors import InputError, InputTypeError, WorkerError
-from .batches import Source, is_table
+from .batches import Called, Source, is_table
 from .statistics import Statistics
 from .workers import batch_sums, tree_of
 
-FAN_IN = 8  # sums that a task adds
+FAN_IN = 8   # sums that a task adds
+HEAD = 1000  # rows that show what the columns are
 
 
 class Partitions(Source):
@@ -24,10 +27,17 @@ class Partitions(Source):
 
     def batches(self, columns: Sequence[str] | None) -> Iterator[Any]:
         """Tables with the columns named."""
+        return chain.from_iterable(self._brought(partial(_selected, columns)))
+
+    def first(self, columns: Sequence[str] | None) -> tuple[Any, Source]:
+        """Some rows of the first partition that has any, and all partitions."""
+        first, _ = Called(lambda: chain.from_iterable(self._brought(_heads))).first(columns)
+        return first, self
+
+    def _brought(self, function: Callable[[Any], list[Any]]) -> Iterator[list[Any]]:
         compute, delayed = _dask()
         for table in self._tables:
-            (tables,) = compute(delayed(_selected)(table, columns))
-            yield from tables
+            yield compute(delayed(function)(table))[0]
 
 
 def partitions(data: Any) -> list[Any]:
@@ -94,7 +104,13 @@ def _tables(partition: Any) -> list[Any]:
     return [partition] if is_table(partition) else list(partition)
 
 
-def _selected(partition: Any, columns: Sequence[str] | None) -> list[Any]:
+def _heads(partition: Any) -> list[Any]:
+    """The first rows of each table: they show what the columns are."""
+    return [{name: values[:HEAD] for name, values in table.items()} if isinstance(table, Mapping)
+            else table.slice(0, HEAD) if hasattr(table, "slice") else table.head(HEAD) for table in _tables(partition)]
+
+
+def _selected(columns: Sequence[str] | None, partition: Any) -> list[Any]:
     tables = _tables(partition)
     if columns is None:
         return tables

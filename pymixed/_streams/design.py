@@ -146,7 +146,7 @@ def _encoder(encoder: FormulaEncoder, sums: StreamedSums) -> StreamedEncoder:
         if name in sums.variables:
             variables.append(sums.variables[name].variable(name, sums.n))
         else:
-            labels = isinstance(column, Categorical)
-            variables.append(FixedVariable(name, column.levels if labels else coded[name], labels and column.ordered,
-                                           np.nan, np.nan, np.nan, None, None))
+            levels, ordered = ((column.levels, column.ordered) if isinstance(column, Categorical)
+                               else (coded[name], False))
+            variables.append(FixedVariable(name, levels, ordered, np.nan, np.nan, np.nan, None, None))
     return StreamedEncoder(**vars(encoder), variables=tuple(variables))

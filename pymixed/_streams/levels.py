@@ -16,6 +16,8 @@ from .._categorical import Categorical, factorize
 from ..errors import InputError, InputTypeError
 
 Codes = NDArray[np.int32]
+SPARSE = 8             # entries of a table of integers for each that is used
+SMALL_RANGE = 1 << 16  # of a table that may be sparse
 _SHIFT = 32  # a pair of codes is one integer: the first code in its upper half
 
 
@@ -69,6 +71,7 @@ class ColumnLevels:
         self.declared: NDArray[Any] | None = None
         self._untouched = True  # no column was seen: what the first one declares is what all declare
         self._codes: dict[Any, int] = {}
+        self._integers: _IntegerCodes | None = _IntegerCodes()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -77,6 +80,7 @@ class ColumnLevels:
         """A table of its own."""
         other = copy.copy(self)
         other.labels, other._codes = list(self.labels), dict(self._codes)
+        other._integers = copy.deepcopy(self._integers)
         return other
 
     def look_up(self, column: Categorical) -> Pending:
@@ -91,7 +95,7 @@ class ColumnLevels:
         if kind and self.kind and kind != self.kind:
             raise InputTypeError(f"column {self.name!r}: expected labels that are {self.kind} as before, got {kind}: "
                                  f"{column.levels.tolist()[0]!r}")
-        translation, unknown = self._translate(_plain(column.levels))
+        translation, unknown = self._translate(column.levels)
         codes = np.append(translation, np.int32(-1))[column.codes]
         unit = np.datetime_data(column.levels.dtype)[0] if kind == "dates" else ""
         return Pending(codes, unknown, kind, column.declared, unit)
@@ -105,6 +109,8 @@ class ColumnLevels:
         start = len(self.labels)
         self.labels += pending.labels
         self._codes.update(zip(pending.labels, range(start, len(self.labels)), strict=True))
+        if self._integers is not None and not self._integers.learn(pending.labels, start):
+            self._integers = None
         self.kind, self.unit = self.kind or pending.kind, self.unit or pending.unit
         if self._untouched:
             self.declared, self._untouched = pending.declared, False
@@ -116,17 +122,20 @@ class ColumnLevels:
         if other.kind and self.kind and other.kind != self.kind:
             raise InputTypeError(f"column {self.name!r}: expected labels that are {self.kind} in both, got "
                                  f"{other.kind}")
-        codes, unknown = self._translate(other.labels)
+        codes, unknown = self._translate(other.array())
         declared = self.declared if other._untouched else other.declared
         return Pending(codes, unknown, other.kind, declared, other.unit)
 
-    def _translate(self, labels: list[Any]) -> tuple[Codes, list[Any]]:
-        found = list(map(self._codes.get, labels))
-        unknown = [label for label, code in zip(labels, found, strict=True) if code is None]
-        if unknown:
-            new = iter(range(len(self.labels), len(self.labels) + len(unknown)))
-            found = [next(new) if code is None else code for code in found]
-        return np.array(found, np.int32), unknown
+    def _translate(self, labels: NDArray[Any]) -> tuple[Codes, list[Any]]:
+        """Codes of different labels, and those that are unknown."""
+        if self._integers is not None and labels.dtype.kind in "iu" and np.can_cast(labels.dtype, np.int64):
+            codes = self._integers.look_up(labels.astype(np.int64, copy=False))
+        else:
+            get = self._codes.get
+            codes = np.array([get(label, -1) for label in _plain(labels)], np.int32)
+        new = codes < 0
+        codes[new] = np.arange(len(self.labels), len(self.labels) + new.sum())
+        return codes, _plain(labels[new])
 
     def array(self) -> NDArray[Any]:
         """The labels in the order of their codes."""
@@ -145,6 +154,41 @@ class ColumnLevels:
         ranks = np.empty(len(labels), np.intp)
         ranks[order] = np.arange(len(labels))
         return ranks
+
+
+class _IntegerCodes:
+    """Codes of whole numbers of a small range: a table in place of a search."""
+
+    def __init__(self) -> None:
+        self._low = 0
+        self._table = np.empty(0, np.int32)
+
+    def look_up(self, labels: NDArray[np.int64]) -> Codes:
+        """Codes, -1 where unknown."""
+        codes = np.full(len(labels), -1, np.int32)
+        inside = (labels >= self._low) & (labels < self._low + len(self._table))
+        codes[inside] = self._table[labels[inside] - self._low]
+        return codes
+
+    def learn(self, labels: list[Any], start: int) -> bool:
+        """Give codes to labels; False where they are not all whole or their range has become too large."""
+        if not labels:
+            return True
+        values = np.array(labels)
+        if values.dtype.kind != "i":
+            return False
+        low, high = int(values.min()), int(values.max())
+        if len(self._table):
+            low, high = min(low, self._low), max(high, self._low + len(self._table) - 1)
+        if high - low > SPARSE * (start + len(labels)) + SMALL_RANGE:
+            return False
+        if high - low >= len(self._table):
+            room = len(self._table) // 2  # so that growing is rare
+            table = np.full(high - low + 1 + room, -1, np.int32)
+            table[self._low - low:self._low - low + len(self._table)] = self._table
+            self._low, self._table = low, table
+        self._table[values - self._low] = np.arange(start, start + len(labels))
+        return True
 
 
 class CrossedLevels:

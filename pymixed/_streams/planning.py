@@ -48,6 +48,15 @@ class Model:
             raise InputError(f"na_action: expected 'drop' or 'raise', got {self.na_action!r}")
         check_contrasts(self.contrasts)
 
+    def columns(self, names: Collection[str] | None) -> list[str] | None:
+        """Those of a table's columns that the model uses; None where it is not known what columns there are."""
+        if names is None:
+            return None
+        parsed = parse_for(self.formula, None, None)
+        check_names(parsed, Table(dict.fromkeys(names)), None)
+        extra = [name for name in (self.weights, self.offset, *self.contrasts) if name is not None and name in names]
+        return list(dict.fromkeys([*variables(parsed, names), *group_columns(parsed.bars), *extra]))
+
 
 Again = Callable[[Sequence[str]], Iterable[Any]]
 

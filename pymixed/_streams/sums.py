@@ -109,7 +109,8 @@ class StreamedSums(RowSums):
         self.x += shifted.sum(axis=0)
         self.xx += shifted.T @ shifted
         for sums, term in zip(self.products, data, strict=True):
-            sums += _term_products(term, len(y), weights)
+            plain = _term_products(term, len(y), None)
+            sums += [plain, plain if weights is None else _term_products(term, len(y), weights)]
         for name, sums_of in self.variables.items():
             values = columns[name]
             assert isinstance(values, np.ndarray)
@@ -192,12 +193,11 @@ class StreamedSums(RowSums):
 
 
 def _term_products(term: TermData, n: int, weights: FloatArray | None) -> FloatArray:
-    sums = np.empty((2, len(term), len(term)))
+    sums = np.empty((len(term), len(term)))
     for j, x in enumerate(term):
         wx = weights if x is None else x if weights is None else weights * x
         for k, z in enumerate(term[:j + 1]):
-            sums[0, j, k] = sums[0, k, j] = _product(x, z, n)
-            sums[1, j, k] = sums[1, k, j] = _product(wx, z, n)
+            sums[j, k] = sums[k, j] = _product(wx, z, n)
     return sums
 
 
