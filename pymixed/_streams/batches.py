@@ -190,7 +190,7 @@ def naming(batch: str) -> Iterator[None]:
     except FormulaError as error:
         raise FormulaError(f"{batch}: {error.reason}", error.formula, error.position) from error
     except PymixedError as error:
-        raise type(error)(f"{batch}: {error}") from error
+        raise type(error)(f"{batch}: {str(error).removeprefix('batch: ')}") from error
 
 
 def _dataset(path: Any) -> Any:
