@@ -10,6 +10,7 @@ from ._inference.comparison import anova
 from ._inference.pbtest import pbtest
 from .crossproducts import CrossProducts
 from .design import MixedDesign, Term
+from .many import ManyFits, fit_many, fit_many_arrays
 from .solution import GLMMSolution, LMMSolution
 from .solvers import glmer, glmm, lmer, lmm
 
@@ -21,6 +22,7 @@ __all__ = [
     "CrossProducts",
     "GLMMSolution",
     "LMMSolution",
+    "ManyFits",
     "MixedDesign",
     "Term",
     "__version__",
@@ -28,6 +30,8 @@ __all__ = [
     "datasets",
     "errors",
     "families",
+    "fit_many",
+    "fit_many_arrays",
     "glmer",
     "glmm",
     "lmer",

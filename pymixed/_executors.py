@@ -112,7 +112,7 @@ def _n_workers(executor: Executor) -> int:
 # ---- joblib ----------------------------------------------------------------------------------------------------------
 
 def _parallel(backend: str) -> tuple[Any, int]:
-    """The engine of joblib, with all workers that it can have where the user has not said how many, and their number."""
+    """The engine of joblib, with all workers that it can have unless the user said how many, and their number."""
     try:
         import joblib
     except ImportError:

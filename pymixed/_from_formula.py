@@ -1,7 +1,7 @@
 """From a formula and a table to the parts of a model, and from new rows to the same columns."""
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from ._formula_columns import (
     per_row,
     variables,
 )
-from ._frames import Column, FloatArray, Table
+from ._frames import Column, FloatArray, Table, take_rows
 from ._model_matrix import (
     Block,
     Contrast,
@@ -53,10 +53,17 @@ if TYPE_CHECKING:
 
 
 def read_formula(formula: str, data: Any, weights: ArrayLike | str | None, offset: ArrayLike | str | None,
-                 contrasts: Mapping[str, Contrast] | None, na_action: str, family: Family | None,
-                 zi: str | None) -> ModelParts:
-    """Evaluate a formula on a table; the arguments are those of `MixedDesign.from_formula`."""
-    parsed, table, contrasts = parse_for(formula, family, zi), Table(data), dict(contrasts or {})
+                 contrasts: Mapping[str, Contrast] | None, na_action: str, family: Family | None, zi: str | None,
+                 placeholder: Callable[[int], FloatArray] | None = None) -> ModelParts:
+    """Evaluate a formula on a table; the arguments are those of `MixedDesign.from_formula`.
+
+    `placeholder` gives a response for n rows where the formula's own is only a name.
+    """
+    parsed, table = parse_for(formula, family, zi, placeholder is not None), Table(data)
+    contrasts, response_name = dict(contrasts or {}), parsed.response
+    if placeholder is not None:
+        response_name = response_name.strip("`") or "y"
+        parsed = replace(parsed, response="")
     check_names(parsed, table, family)
     check_contrasts(contrasts)
 
@@ -68,7 +75,8 @@ def read_formula(formula: str, data: Any, weights: ArrayLike | str | None, offse
     blocks = encode(parsed, used.columns, used.n, contrasts, {})
     fixed = blocks[parsed.fixed]
     zero_inflation = blocks[parsed.zi_fixed] if parsed.zi else None
-    y, prior = finish(_response(parsed, used.columns, blocks, used.n), used.weights, parsed.response, family, used.rows)
+    given = placeholder(used.n) if placeholder else _response(parsed, used.columns, blocks, used.n)
+    y, prior = finish(given, used.weights, response_name, family, used.rows)
     encoder = FormulaEncoder(
         parsed, contrasts, {text: block.spec for text, block in blocks.items()},
         {name: isinstance(values, Categorical) for name, values in columns.items()}, crossed_columns(parsed),
@@ -80,13 +88,16 @@ def read_formula(formula: str, data: Any, weights: ArrayLike | str | None, offse
                   for position, term_columns, data in encoder.terms_of(blocks, parsed.bars))
     return ModelParts(
         y, fixed.matrix, fixed.names, factors, terms, prior, _total_offset(parsed, blocks, used.offset),
-        parsed.response, formula, used.rows, table.n_rows, zero_inflation.matrix if zero_inflation else None,
+        response_name, formula, used.rows, table.n_rows, zero_inflation.matrix if zero_inflation else None,
         zero_inflation.names if zero_inflation else (), encoder)
 
 
-def parse_for(formula: str, family: Family | None, zi: str | None) -> ParsedFormula:
-    """Cut a formula into the parts that a model of the family, None for a linear one, has."""
-    parsed = parse(formula)
+def parse_for(formula: str, family: Family | None, zi: str | None, many: bool = False) -> ParsedFormula:
+    """Cut a formula into the parts that a model of the family, None for a linear one, has.
+
+    With `many` the responses are given elsewhere.
+    """
+    parsed = parse(formula, many)
     if zi is not None:
         check_zero_inflation(zi)
         if family is None or not family.distribution.counts:
@@ -176,6 +187,8 @@ class FormulaEncoder:
     def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None,
                       groups: Collection[str]) -> ObservedRows:
         """Encode new data and their responses, in the rows where nothing is missing."""
+        if not self.parsed.response:
+            raise InputError("the model's response was no column that the formula names, and new rows have none")
         used_factors = self._used(parts, groups)
         asked = self._asked(used_factors, True)
         table = Table(newdata, "newdata")
@@ -286,6 +299,11 @@ class FormulaEncoder:
         values = {name: column if self.categorical[name] else _as_numbers(column)
                   for name, column in columns.items()}
         return model_matrix(self.specs[self.parsed.fixed], values, n, self.contrasts, self.parsed.text).matrix
+
+    def take(self, rows: NDArray[np.intp]) -> FormulaEncoder:
+        """The encoder of some rows of the fit."""
+        columns = {name: take_rows(values, rows) for name, values in self.fixed_columns.items()}
+        return replace(self, fixed_columns=columns)
 
     def _offset(self, table: Table, offset: ArrayLike | None) -> FloatArray | None:
         if offset is None and self.has_offset and self.offset_column is None:

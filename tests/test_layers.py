@@ -14,6 +14,11 @@ def of_inference(*modules: str) -> set[str]:
     return {f"_inference.{name}" for name in modules}
 
 
+def of_many(*modules: str) -> set[str]:
+    """Modules of the folder _many."""
+    return {f"_many.{name}" for name in modules}
+
+
 def of_streams(*modules: str) -> set[str]:
     """Modules of the folder _streams."""
     return {f"_streams.{name}" for name in modules}
@@ -21,7 +26,7 @@ def of_streams(*modules: str) -> set[str]:
 
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_inference", "_streams"},
+    {"errors", "_inference", "_many", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters"},
     {"_frames", "_executors"},
@@ -63,14 +68,18 @@ PYTHON_LAYERS = [
     {"_fitting"},
     {"_refits"},
     {"_linear", "_generalized"},
-    {"solvers", "crossproducts"},
+    of_many("triangles", "moderation", "rows", "responses"),
+    of_many("fits", "designs", "jobs"),
+    of_many("running"),
+    {"solvers", "crossproducts", "many"},
     {"datasets"},
     {"__init__"},
     {"cli"},
     {"__main__"},
 ]
-CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "__init__",
-              *of_streams("statistics", "design", "files")}  # who may import the compiled core
+# Who may import the compiled core.
+CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
+              *of_streams("statistics", "design", "files")}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
 # line work together and may include one another.
@@ -82,8 +91,8 @@ CPP_LAYERS = [
     {"canonical_kernels", "links"},
     {"family", "families", "families_binomial", "families_counts", "families_continuous", "tweedie", "zero_inflation"},
     {"crossproducts", "crossproducts_basis", "crossproducts_levels", "crossproducts_merge", "crossproducts_state",
-     "couplings", "basis", "row_packer", "chunk_kernels"},
-    {"dense_kernels", "sparse_cholesky", "gauss_hermite"},
+     "crossproducts_weights", "couplings", "basis", "row_packer", "chunk_kernels"},
+    {"dense_kernels", "sparse_cholesky", "gauss_hermite", "pattern_lanes"},
     {"problem", "leading", "tail", "schur"},
     {"pls", "template_parameters", "sorted_rows"},
     {"penalized_factor"},
@@ -95,8 +104,9 @@ CPP_LAYERS = [
     {"template_objective"},
     {"generalized_problem", "pirls", "quadrature", "generalized_rows", "generalized_deviance", "generalized_curvature",
      "generalized_estimates", "generalized_clusters", "fit", "minque"},
-    {"parallel", "cluster_resampling"},
-    {"refit", "simulation", "cluster_refits"},
+    {"parallel", "owned_rows", "cluster_resampling", "uncertainty"},
+    {"own_design"},
+    {"refit", "response_columns", "pattern_fits", "simulation", "cluster_refits"},
     {"profile", "profile_chart", "profile_objective"},
 ]
 
