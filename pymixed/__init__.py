@@ -8,6 +8,7 @@ from ._core import __version__
 from ._inference.bootstrap import Bootstrap
 from ._inference.comparison import anova
 from ._inference.pbtest import pbtest
+from .crossproducts import CrossProducts
 from .design import MixedDesign, Term
 from .many import ManyFits, fit_many, fit_many_arrays
 from .solution import GLMMSolution, LMMSolution
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bootstrap",
+    "CrossProducts",
     "GLMMSolution",
     "LMMSolution",
     "ManyFits",

@@ -55,7 +55,8 @@ def _from_pandas(values: Any) -> NDArray[Any] | Categorical:
     dtype = values.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         data = pd.Categorical(values)
-        return Categorical.from_codes(data.codes, data.categories.to_numpy(), bool(data.ordered))
+        levels = data.categories.to_numpy()
+        return Categorical.from_codes(data.codes, levels, bool(data.ordered), levels)
     if isinstance(dtype, np.dtype):
         return np.asarray(values)
     if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_string_dtype(dtype):
@@ -73,12 +74,13 @@ def _from_polars(values: Any) -> NDArray[Any] | Categorical:
     if values.dtype in (pl.String, pl.Categorical):
         strings = values.cast(pl.String)
         values = strings.cast(pl.Enum(strings.unique().drop_nulls().sort()))
-        ordered = False
+        declares = False
     else:
-        ordered = True
+        declares = True
     if values.dtype == pl.Enum:
         codes = values.to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
-        return Categorical.from_codes(codes, values.dtype.categories.to_numpy(), ordered)
+        levels = values.dtype.categories.to_numpy()
+        return Categorical.from_codes(codes, levels, declares, levels if declares else None)
     return np.asarray(values.to_numpy())
 
 
@@ -88,15 +90,20 @@ def _from_arrow(values: Any) -> NDArray[Any] | Categorical:
     if pa.types.is_dictionary(values.type):
         chunks = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
         data = chunks.unify_dictionaries().combine_chunks()
-        codes, levels, ordered = data.indices, data.dictionary, data.type.ordered
+        codes, ordered, declared = data.indices, data.type.ordered, np.asarray(data.dictionary)
+        levels = declared
     elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        levels = pc.unique(values).drop_null()
-        levels, ordered = levels.take(pc.sort_indices(levels)), False
-        codes = pc.index_in(values, value_set=levels)
+        chunks = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
+        data = chunks.dictionary_encode().unify_dictionaries().combine_chunks()
+        order = pc.sort_indices(data.dictionary)
+        ranks = np.empty(len(order), np.int64)
+        ranks[np.asarray(order)] = np.arange(len(order))
+        codes, levels, ordered, declared = data.indices, np.asarray(data.dictionary.take(order)), False, None
+        codes = pa.array(ranks).take(codes)
     else:
         return np.asarray(values)
     codes = np.asarray(pc.fill_null(codes.cast(pa.int64()), -1))
-    return Categorical.from_codes(codes, np.asarray(levels), ordered)
+    return Categorical.from_codes(codes, levels, ordered, declared)
 
 
 def arrow_table(data: Any, argument: str) -> Any:

@@ -26,14 +26,18 @@ class Categorical:
         Labels, every one of them used: in a categorical column's order, else sorted.
     ordered : bool
         Whether the column says that its order has a meaning.
+    declared : (n_declared,) array or None
+        All labels that a categorical column may hold, those that it does not use among them; None of other columns.
     """
 
     codes: NDArray[np.int32]
     levels: NDArray[Any]
     ordered: bool = False
+    declared: NDArray[Any] | None = None
 
     @classmethod
-    def from_codes(cls, codes: NDArray[Any], levels: NDArray[Any], ordered: bool = False) -> Categorical:
+    def from_codes(cls, codes: NDArray[Any], levels: NDArray[Any], ordered: bool = False,
+                   declared: NDArray[Any] | None = None) -> Categorical:
         """Take codes as they come; levels that no code uses are dropped."""
         used = np.zeros(len(levels) + 1, np.bool_)
         used[codes] = True  # -1 marks the extra entry at the end
@@ -41,14 +45,14 @@ class Categorical:
         if not used.all():
             codes = np.append(np.cumsum(used) - 1, -1)[codes]
             levels = levels[used]
-        return cls(codes.astype(np.int32, copy=False), levels, ordered)
+        return cls(codes.astype(np.int32, copy=False), levels, ordered, declared)
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def take(self, rows: NDArray[np.intp]) -> Categorical:
         """The column at some rows."""
-        return Categorical.from_codes(self.codes[rows], self.levels, self.ordered)
+        return Categorical.from_codes(self.codes[rows], self.levels, self.ordered, self.declared)
 
     def labels(self) -> NDArray[Any]:
         """Label of every row, None where it is missing (n,)."""

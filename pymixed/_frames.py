@@ -31,8 +31,8 @@ class Table:
     Parameters
     ----------
     data : table
-        pandas or polars DataFrame, pyarrow Table, an object with `__arrow_c_stream__`, or a mapping from names to
-        one-dimensional arrays.
+        pandas or polars DataFrame, pyarrow Table or RecordBatch, an object with `__arrow_c_stream__`, or a mapping from
+        names to one-dimensional arrays.
     argument : str
         What error messages call it.
 
@@ -43,14 +43,14 @@ class Table:
     """
 
     def __init__(self, data: Any, argument: str = "data") -> None:
-        self._argument = argument
+        self.argument = argument
         self._n_rows: int | None = None
         self._get: Callable[[str], Any]
         if isinstance(data, Mapping):
             self.names, self._get = tuple(data), data.__getitem__
         elif is_a(data, "pandas", "DataFrame") or is_a(data, "polars", "DataFrame"):
             self.names, self._get, self._n_rows = tuple(data.columns), data.__getitem__, len(data)
-        elif hasattr(data, "__arrow_c_stream__"):
+        elif hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
             table = arrow_table(data, argument)
             self.names, self._get, self._n_rows = tuple(table.column_names), table.column, len(table)
         else:
@@ -73,7 +73,7 @@ class Table:
 
     def numbers(self, name: str) -> FloatArray:
         """A column as float64 array, booleans as 0 and 1."""
-        return self._checked(name, numbers(self._raw(name), f"{self._argument}: column {name!r}"))
+        return self._checked(name, numbers(self._raw(name), f"{self.argument}: column {name!r}"))
 
     def factor(self, name: str) -> Categorical:
         """A column as Categorical whatever it holds: numbers become labels."""
@@ -84,9 +84,9 @@ class Table:
         names = [str(known) for known in self.names]
         dotted = [known for known in names if known.startswith(f"{name}.")]
         if dotted:
-            return f"{self._argument}: no column {name!r}; quote a name with a dot in backticks: `{dotted[0]}`"
+            return f"{self.argument}: no column {name!r}; quote a name with a dot in backticks: `{dotted[0]}`"
         close = difflib.get_close_matches(name, names) or names[:10]
-        return f"{self._argument}: no column {name!r}; did you mean {' or '.join(map(repr, close))}?"
+        return f"{self.argument}: no column {name!r}; did you mean {' or '.join(map(repr, close))}?"
 
     def _raw(self, name: str) -> Any:
         if name not in self._known:
@@ -180,7 +180,8 @@ def take_rows(values: AnyColumn, rows: NDArray[np.intp]) -> AnyColumn:
     return values.take(rows) if isinstance(values, Categorical) else values[rows]
 
 
-def complete_rows(columns: Mapping[str, Column | None], n: int, na_action: str) -> NDArray[np.intp] | None:
+def complete_rows(columns: Mapping[str, Column | None], n: int, na_action: str,
+                  none_left: bool = False) -> NDArray[np.intp] | None:
     """Find the rows without a missing value.
 
     Parameters
@@ -191,6 +192,8 @@ def complete_rows(columns: Mapping[str, Column | None], n: int, na_action: str) 
         Number of rows.
     na_action : {"drop", "raise"}
         Whether rows may be left out.
+    none_left : bool
+        Whether all of them may be.
 
     Returns
     -------
@@ -200,7 +203,7 @@ def complete_rows(columns: Mapping[str, Column | None], n: int, na_action: str) 
     Raises
     ------
     InputError
-        No row is complete, or one is not and `na_action` is "raise".
+        No row is complete and one must be, or one is not and `na_action` is "raise".
     """
     if na_action not in ("drop", "raise"):
         raise InputError(f"na_action: expected 'drop' or 'raise', got {na_action!r}")
@@ -214,7 +217,7 @@ def complete_rows(columns: Mapping[str, Column | None], n: int, na_action: str) 
     if na_action == "raise":
         raise InputError(f"missing values: {counts}; na_action='drop' leaves such rows out")
     complete = np.flatnonzero(~np.logical_or.reduce(list(missing.values())))
-    if not complete.size:
+    if not complete.size and not none_left:
         raise InputError(f"missing values: none of the {n} rows is complete ({counts})")
     return complete
 

@@ -17,6 +17,7 @@ from ._parts import (
     ModelParts,
     ModelTerm,
     NewRows,
+    ObservedRows,
     RandomTerm,
     Term,
     TermContent,
@@ -103,6 +104,12 @@ class ArrayEncoder:
                   for seen in parts.factors),
             tuple(labels[seen.name].labels() if seen.name in labels else np.full(m, None) for seen in parts.factors),
             tuple(_term_data(term, data) if term.group in groups else () for term in self.terms))
+
+    def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None,
+                      groups: Collection[str]) -> ObservedRows:
+        """Refused: new data of arrays have no response."""
+        raise InputError("the model was fitted from arrays; residuals of new rows need a formula, which says what the "
+                         "response is: see pymixed.lmer")
 
     def fixed_terms(self, parts: ModelParts) -> tuple[ModelTerm, ...]:
         """Every column of X is a term."""

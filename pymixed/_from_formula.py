@@ -11,9 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._categorical import Categorical, cross, factorize
 from ._family import Family
-from ._frames import Column, FloatArray, Table, check_finite, complete_rows, numbers, take_rows
+from ._formula_columns import (
+    CompleteColumns,
+    check_coded,
+    check_names,
+    complete_columns,
+    group_columns,
+    per_row,
+    variables,
+)
+from ._frames import Column, FloatArray, Table, take_rows
 from ._model_matrix import (
-    KNOWN_NAMES,
     Block,
     Contrast,
     categorical_factors,
@@ -23,7 +31,6 @@ from ._model_matrix import (
     expression_formula,
     model_matrix,
     model_terms,
-    response,
 )
 from ._parts import (
     FixedVariable,
@@ -31,6 +38,7 @@ from ._parts import (
     ModelParts,
     ModelTerm,
     NewRows,
+    ObservedRows,
     RandomTerm,
     TermContent,
     TermData,
@@ -38,7 +46,7 @@ from ._parts import (
 )
 from ._responses import finish, is_binomial, models_response
 from .errors import FormulaError, InputError, InputTypeError
-from .formula import INTERCEPT, Bar, ParsedFormula, check_zero_inflation, parse, position_of, split_names
+from .formula import INTERCEPT, Bar, ParsedFormula, check_zero_inflation, parse, split_names
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec
@@ -51,49 +59,44 @@ def read_formula(formula: str, data: Any, weights: ArrayLike | str | None, offse
 
     `placeholder` gives a response for n rows where the formula's own is only a name.
     """
-    parsed, table, contrasts = _parsed(formula, family, zi, placeholder is not None), Table(data), dict(contrasts or {})
-    response_name = parsed.response
+    parsed, table = parse_for(formula, family, zi, placeholder is not None), Table(data)
+    contrasts, response_name = dict(contrasts or {}), parsed.response
     if placeholder is not None:
         response_name = response_name.strip("`") or "y"
         parsed = replace(parsed, response="")
-    _check_names(parsed, table, family)
+    check_names(parsed, table, family)
     check_contrasts(contrasts)
 
-    columns: dict[str, Column] = {name: table.column(name) for name in _variables(parsed, table.names)}
-    groups = {name: table.factor(name) for name in _group_columns(parsed.bars)}
-    _check_coded(contrasts, columns, table)
-    prior = {"weights": _per_row("weights", weights, table), "offset": _per_row("offset", offset, table)}
-    rows = complete_rows({**_described(columns), **_described(groups), **prior}, table.n_rows, na_action)
-    if rows is not None:
-        columns = {name: values.take(rows) for name, values in columns.items()}
-        groups = {name: values.take(rows) for name, values in groups.items()}
-        prior = {name: values if values is None else values[rows] for name, values in prior.items()}
-    _check_finite(columns, rows)
-
-    n = table.n_rows if rows is None else len(rows)
-    blocks = encode(parsed, columns, n, contrasts, {})
+    columns: dict[str, Column] = {name: table.column(name) for name in variables(parsed, table.names)}
+    groups = {name: table.factor(name) for name in group_columns(parsed.bars)}
+    check_coded(contrasts, columns, table)
+    used = complete_columns(columns, groups, per_row("weights", weights, table), per_row("offset", offset, table),
+                            table.n_rows, na_action)
+    blocks = encode(parsed, used.columns, used.n, contrasts, {})
     fixed = blocks[parsed.fixed]
     zero_inflation = blocks[parsed.zi_fixed] if parsed.zi else None
-    given = placeholder(n) if placeholder else _response(parsed, columns, n)
-    y, weights = finish(given, prior["weights"], response_name, family, rows)
-    names = dict.fromkeys(names for bar in parsed.bars for names in bar.groups)
-    factors = tuple(GroupingFactor(":".join(parts), crossed.codes, crossed.levels)
-                    for parts in names for crossed in [cross(groups[name] for name in parts)])
-    position = {parts: i for i, parts in enumerate(names)}
-    terms = tuple(RandomTerm(factors[position[parts]].name, position[parts], term_columns, data, "us")
-                  for parts, term_columns, data in _terms(parsed.bars, blocks))
+    given = placeholder(used.n) if placeholder else _response(parsed, used.columns, blocks, used.n)
+    y, prior = finish(given, used.weights, response_name, family, used.rows)
     encoder = FormulaEncoder(
         parsed, contrasts, {text: block.spec for text, block in blocks.items()},
-        {name: isinstance(values, Categorical) for name, values in columns.items()},
-        tuple(names), offset if isinstance(offset, str) else None, offset is not None,
-        {name: columns[name] for name in split_names(parsed.fixed)[0] if name in columns})
+        {name: isinstance(values, Categorical) for name, values in columns.items()}, crossed_columns(parsed),
+        offset if isinstance(offset, str) else None, offset is not None,
+        {name: used.columns[name] for name in split_names(parsed.fixed)[0] if name in columns})
+    factors = tuple(GroupingFactor(":".join(names), crossed.codes, crossed.levels) for names in encoder.factors
+                    for crossed in [cross(used.groups[name] for name in names)])
+    terms = tuple(RandomTerm(factors[position].name, position, term_columns, data, "us")
+                  for position, term_columns, data in encoder.terms_of(blocks, parsed.bars))
     return ModelParts(
-        y, fixed.matrix, fixed.names, factors, terms, weights, _total_offset(parsed, blocks, prior["offset"]),
-        response_name, formula, rows, table.n_rows, zero_inflation.matrix if zero_inflation else None,
+        y, fixed.matrix, fixed.names, factors, terms, prior, _total_offset(parsed, blocks, used.offset),
+        response_name, formula, used.rows, table.n_rows, zero_inflation.matrix if zero_inflation else None,
         zero_inflation.names if zero_inflation else (), encoder)
 
 
-def _parsed(formula: str, family: Family | None, zi: str | None, many: bool) -> ParsedFormula:
+def parse_for(formula: str, family: Family | None, zi: str | None, many: bool = False) -> ParsedFormula:
+    """Cut a formula into the parts that a model of the family, None for a linear one, has.
+
+    With `many` the responses are given elsewhere.
+    """
     parsed = parse(formula, many)
     if zi is not None:
         check_zero_inflation(zi)
@@ -102,6 +105,43 @@ def _parsed(formula: str, family: Family | None, zi: str | None, many: bool) -> 
                              f"the response of {models_response(family)}")
         parsed = replace(parsed, zi=zi)
     return parsed if is_binomial(family) else replace(parsed, counts=())  # elsewhere cbind() is an unknown function
+
+
+def crossed_columns(parsed: ParsedFormula) -> tuple[tuple[str, ...], ...]:
+    """Columns that each grouping factor crosses, in order of appearance."""
+    return tuple(dict.fromkeys(names for bar in parsed.bars for names in bar.groups))
+
+
+@dataclass(frozen=True, eq=False)
+class BatchRows:
+    """Complete rows of a batch, encoded but for the levels of the grouping factors.
+
+    Attributes
+    ----------
+    y : (m,) array
+    X : (m, p) array
+    groups : mapping
+        Labels of the columns of the grouping factors.
+    data : tuple of tuples
+        Per term what `RandomTerm.data` is.
+    weights, offset : (m,) array or None
+    fixed_columns : mapping
+        Columns that the fixed part uses.
+    rows : array of int or None
+        Positions of the rows in the batch, None where all are complete.
+    n_given : int
+        Rows of the batch.
+    """
+
+    y: FloatArray
+    X: FloatArray
+    groups: Mapping[str, Categorical]
+    data: tuple[TermData, ...]
+    weights: FloatArray | None
+    offset: FloatArray | None
+    fixed_columns: Mapping[str, Column]
+    rows: NDArray[np.intp] | None
+    n_given: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,29 +179,90 @@ class FormulaEncoder:
 
     def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str]) -> NewRows:
         """Encode new data; grouping factors that are not in `groups` are not read."""
-        table = Table(newdata, "newdata")
-        wanted = [factor.name in groups for factor in parts.factors]
-        known = self._offset(table, offset)
-        used = [names for names, want in zip(self.factors, wanted, strict=True) if want]
-        bars = tuple(bar for bar in self.parsed.bars if any(names in used for names in bar.groups))
-        asked = replace(self.parsed, response="", counts=(), bars=bars)
-        columns = {name: self._column(table, name) for name in _variables(asked, self.categorical)}
-        labels = {name: table.factor(name) for name in dict.fromkeys(chain.from_iterable(used))}
-        complete_rows({**_described(columns), **_described(labels), "offset": known}, table.n_rows, "raise")
-        _check_finite(columns, None)
+        used_factors = self._used(parts, groups)
+        asked = self._asked(used_factors, False)
+        used = self._complete(Table(newdata, "newdata"), asked, used_factors, offset, "raise")
+        return self._encoded(parts, asked, used, used_factors)[0]
 
-        m = table.n_rows
-        blocks = encode(asked, columns, m, self.contrasts, self.specs)
-        crossed = [cross(labels[name] for name in names) if want else None
-                   for names, want in zip(self.factors, wanted, strict=True)]
-        data = {(names, term_columns): values for names, term_columns, values in _terms(bars, blocks)}
+    def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None,
+                      groups: Collection[str]) -> ObservedRows:
+        """Encode new data and their responses, in the rows where nothing is missing."""
+        if not self.parsed.response:
+            raise InputError("the model's response was no column that the formula names, and new rows have none")
+        used_factors = self._used(parts, groups)
+        asked = self._asked(used_factors, True)
+        table = Table(newdata, "newdata")
+        used = self._complete(table, asked, used_factors, offset, "drop")
+        rows, blocks = self._encoded(parts, asked, used, used_factors)
+        y, _ = finish(_response(asked, used.columns, blocks, used.n), None, asked.response, None, used.rows)
+        return ObservedRows(rows, y, used.rows, table.n_rows)
+
+    def _used(self, parts: ModelParts, groups: Collection[str]) -> list[tuple[str, ...]]:
+        """Columns crossed by the grouping factors that are wanted."""
+        return [names for names, factor in zip(self.factors, parts.factors, strict=True) if factor.name in groups]
+
+    def _asked(self, used: Collection[tuple[str, ...]], with_response: bool) -> ParsedFormula:
+        """The formula without what is not wanted."""
+        bars = tuple(bar for bar in self.parsed.bars if any(names in used for names in bar.groups))
+        asked = replace(self.parsed, bars=bars)
+        return asked if with_response else replace(asked, response="", counts=())
+
+    def _complete(self, table: Table, asked: ParsedFormula, used: Iterable[tuple[str, ...]],
+                  offset: ArrayLike | None, na_action: str) -> CompleteColumns:
+        known = self._offset(table, offset)
+        return complete_columns(
+            {name: self.column(table, name) for name in variables(asked, self.categorical)},
+            {name: table.factor(name) for name in dict.fromkeys(chain.from_iterable(used))},
+            None, known, table.n_rows, na_action)
+
+    def _encoded(self, parts: ModelParts, asked: ParsedFormula, used: CompleteColumns,
+                 used_factors: Collection[tuple[str, ...]]) -> tuple[NewRows, dict[str, Block]]:
+        m = used.n
+        blocks = encode(asked, used.columns, m, self.contrasts, self.specs)
+        crossed = [cross(used.groups[name] for name in names) if names in used_factors else None
+                   for names in self.factors]
+        data = {(position, names): values for position, names, values in self.terms_of(blocks, asked.bars)}
         return NewRows(
-            blocks[asked.fixed].matrix, _total_offset(asked, blocks, known),
+            blocks[asked.fixed].matrix, _total_offset(asked, blocks, used.offset),
             blocks[asked.zi_fixed].matrix if asked.zi else None,
             tuple(np.full(m, -1, np.int32) if factor is None else factor.codes_in(seen.levels)
                   for factor, seen in zip(crossed, parts.factors, strict=True)),
             tuple(np.full(m, None) if factor is None else factor.labels() for factor in crossed),
-            tuple(data.get((self.factors[term.factor], term.columns), ()) for term in parts.terms))
+            tuple(data.get((term.factor, term.columns), ()) for term in parts.terms)), blocks
+
+    def encode_batch(self, table: Table, weights: str | None, na_action: str) -> BatchRows:
+        """Encode rows that are to be added to others: all columns, with labels of groups whatever they are.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            A column that is missing or holds something else than in the rows that the encoder was made from.
+        """
+        columns = {name: self.column(table, name) for name in variables(self.parsed, self.categorical)}
+        groups = {name: table.factor(name) for name in group_columns(self.parsed.bars)}
+        used = complete_columns(columns, groups, per_row("weights", weights, table), self._offset(table, None),
+                                table.n_rows, na_action, none_left=True)
+        blocks = encode(self.parsed, used.columns, used.n, self.contrasts, self.specs)
+        y, prior = finish(_response(self.parsed, used.columns, blocks, used.n), used.weights, self.parsed.response,
+                          None, used.rows)
+        return BatchRows(
+            y, blocks[self.parsed.fixed].matrix, used.groups,
+            tuple(data for _, _, data in self.terms_of(blocks, self.parsed.bars)), prior,
+            _total_offset(self.parsed, blocks, used.offset),
+            {name: used.columns[name] for name in self.fixed_columns}, used.rows, table.n_rows)
+
+    def terms_of(self, blocks: Mapping[str, Block],
+                 bars: Iterable[Bar]) -> Iterator[tuple[int, tuple[str, ...], TermData]]:
+        """Position of the grouping factor, names and data of every term, as `/` and `||` spell them out."""
+        position = {names: i for i, names in enumerate(self.factors)}
+        for bar in bars:
+            names, data = _random_columns(bar.lhs, blocks)
+            for group in bar.groups:
+                if bar.correlated:
+                    yield position[group], names, data
+                else:
+                    yield from ((position[group], (name,), (values,))
+                                for name, values in zip(names, data, strict=True))
 
     def fixed_terms(self, parts: ModelParts) -> tuple[ModelTerm, ...]:
         """Which columns of X belong together, the intercept among them."""
@@ -184,10 +285,14 @@ class FormulaEncoder:
 
     def fixed_variables(self) -> tuple[FixedVariable, ...]:
         """Columns of the data that the fixed part uses."""
-        coded = {names[0]: levels for expression, levels in categorical_factors(self.specs[self.parsed.fixed]).items()
-                 if len(names := split_names(expression)[0]) == 1}
-        return tuple(FixedVariable(name, _as_coded(values, coded.get(name)))
+        coded = self.coded_levels()
+        return tuple(FixedVariable.of(name, _as_coded(values, coded.get(name)))
                      for name, values in self.fixed_columns.items())
+
+    def coded_levels(self) -> dict[str, NDArray[Any]]:
+        """Levels of the columns that are categorical in the fixed part, or that it makes so."""
+        return {names[0]: levels for expression, levels in categorical_factors(self.specs[self.parsed.fixed]).items()
+                if len(names := split_names(expression)[0]) == 1}
 
     def fixed_matrix(self, columns: Mapping[str, Column], n: int) -> FloatArray:
         """X for n rows with other values of those columns."""
@@ -203,14 +308,15 @@ class FormulaEncoder:
     def _offset(self, table: Table, offset: ArrayLike | None) -> FloatArray | None:
         if offset is None and self.has_offset and self.offset_column is None:
             raise InputError("offset: the model was fitted with an array of offsets, expected one for the new rows too")
-        return _per_row("offset", self.offset_column if offset is None else offset, table)
+        return per_row("offset", self.offset_column if offset is None else offset, table)
 
-    def _column(self, table: Table, name: str) -> Column:
+    def column(self, table: Table, name: str) -> Column:
+        """A column used outside of groups, of the kind that it had in the fit."""
         if self.categorical[name]:
             return table.factor(name)
         values = table.column(name)
         if isinstance(values, Categorical):
-            raise InputTypeError(f"newdata: expected numbers in column {name!r} as in the fit, got strings or "
+            raise InputTypeError(f"{table.argument}: expected numbers in column {name!r} as in the fit, got strings or "
                                  "categories")
         return values
 
@@ -227,100 +333,31 @@ def _as_numbers(column: Column) -> Column:
     return column.levels.astype(np.float64)[column.codes] if isinstance(column, Categorical) else column
 
 
-# ---- names ---------------------------------------------------------------------------------------------------------
-
-def _expressions(parsed: ParsedFormula) -> Iterator[tuple[str, str]]:
-    """Expressions outside of groups, each with the formula that it is in."""
-    for expression in (*(parsed.counts or (parsed.response,)), parsed.fixed, *parsed.offsets):
-        yield expression, parsed.text
-    yield from ((bar.lhs, parsed.text) for bar in parsed.bars)
-    yield parsed.zi_fixed, parsed.zi
-
-
-def _variables(parsed: ParsedFormula, columns: Collection[str]) -> list[str]:
-    """Columns that the formula names outside of groups, in order of appearance."""
-    names = dict.fromkeys(name for expression, _ in _expressions(parsed) for name in split_names(expression)[0])
-    return [name for name in names if name in columns]
-
-
-def _group_columns(bars: Iterable[Bar]) -> list[str]:
-    return list(dict.fromkeys(name for bar in bars for names in bar.groups for name in names))
-
-
-def _check_names(parsed: ParsedFormula, table: Table, family: Family | None) -> None:
-    """Refuse names that are neither columns nor known functions."""
-    if parsed.counts and len(parsed.counts) != 2:
-        raise FormulaError(f"cbind(): expected successes and failures, got {len(parsed.counts)} arguments", parsed.text,
-                           position_of("cbind", parsed.text))
-    for expression, text in _expressions(parsed):
-        variables, functions = split_names(expression)
-        for name in variables:
-            if name not in table.names and name not in KNOWN_NAMES:
-                raise FormulaError(table.unknown(name), text, position_of(name, text))
-        for name in functions:
-            if name not in KNOWN_NAMES:
-                reason = f"unknown function {name!r}"
-                if name == "cbind":
-                    reason = ("cbind() is a response of its own, no part of an expression" if is_binomial(family) else
-                              f"cbind() makes a binomial response, which {models_response(family)} does not have")
-                raise FormulaError(reason, text, position_of(name, text))
-    for name in _group_columns(parsed.bars):
-        if name not in table.names:
-            raise FormulaError(table.unknown(name), parsed.text, position_of(name, parsed.text))
-
-
-def _check_coded(contrasts: Mapping[str, Contrast], columns: Mapping[str, Column], table: Table) -> None:
-    for name in contrasts:
-        if name not in table.names:
-            raise InputError(f"contrasts: {table.unknown(name)}")
-        if isinstance(columns.get(name), np.ndarray):
-            raise InputError(f"contrasts: expected a categorical column, {name!r} holds numbers; C({name}) in the "
-                             "formula makes it categorical")
-
-
-# ---- columns -------------------------------------------------------------------------------------------------------
-
-def _per_row(argument: str, values: ArrayLike | str | None, table: Table) -> FloatArray | None:
-    """An argument with a value per row, given as array or as name of a column."""
-    if values is None:
-        return None
-    if not isinstance(values, str):
-        return numbers(values, argument, table.n_rows)
-    named = table.column(values)
-    if isinstance(named, Categorical):
-        raise InputTypeError(f"{argument}: expected numbers in column {values!r}, got strings or categories")
-    return named
-
-
-def _described(columns: Mapping[str, Column]) -> dict[str, Column]:
-    return {f"column {name!r}": values for name, values in columns.items()}
-
-
-def _check_finite(columns: Mapping[str, Column], rows: NDArray[np.intp] | None) -> None:
-    for name, values in columns.items():
-        if isinstance(values, np.ndarray):
-            check_finite(values, f"column {name!r}", rows)
-
-
 # ---- parts ---------------------------------------------------------------------------------------------------------
 
-def _response(parsed: ParsedFormula, columns: Mapping[str, Column], n: int) -> Column:
+def _response(parsed: ParsedFormula, columns: Mapping[str, Column], blocks: Mapping[str, Block], n: int) -> Column:
     """The response as the formula has it: (n,) numbers or labels, or (n, 2) successes and failures."""
     if not parsed.counts:
-        return _value(parsed.response, parsed, columns, n)
+        return _value(parsed.response, parsed, columns, blocks)
     counts = np.empty((n, 2))
     for j, part in enumerate(parsed.counts):
-        values = _value(part, parsed, columns, n)
+        values = _value(part, parsed, columns, blocks)
         if isinstance(values, Categorical):
             raise InputTypeError(f"cbind(): expected numbers, got strings or categories in {part!r}")
         counts[:, j] = values
     return counts
 
 
-def _value(expression: str, parsed: ParsedFormula, columns: Mapping[str, Column], n: int) -> Column:
+def _value(expression: str, parsed: ParsedFormula, columns: Mapping[str, Column],
+           blocks: Mapping[str, Block]) -> Column:
     """A column as it is, or the value of an expression of columns."""
     column = columns.get(expression.strip("`"))
-    return response(expression, columns, n, parsed.text) if column is None else column
+    if column is not None:
+        return column
+    block = blocks[expression_formula(expression)]
+    if len(block.names) != 1:
+        raise FormulaError(f"response: expected one value per row, got {len(block.names)} columns", parsed.text)
+    return block.matrix[:, 0]
 
 
 def _total_offset(parsed: ParsedFormula, blocks: Mapping[str, Block], given: FloatArray | None) -> FloatArray | None:
@@ -328,18 +365,6 @@ def _total_offset(parsed: ParsedFormula, blocks: Mapping[str, Block], given: Flo
     parts = [blocks[expression_formula(expression)].matrix[:, 0] for expression in parsed.offsets]
     parts += [] if given is None else [given]
     return np.sum(parts, axis=0) if parts else None
-
-
-def _terms(bars: Iterable[Bar],
-           blocks: Mapping[str, Block]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], TermData]]:
-    """Columns crossed by the grouping factor, names and data of every term, as `/` and `||` spell them out."""
-    for bar in bars:
-        names, data = _random_columns(bar.lhs, blocks)
-        for group in bar.groups:
-            if bar.correlated:
-                yield group, names, data
-            else:
-                yield from ((group, (name,), (values,)) for name, values in zip(names, data, strict=True))
 
 
 def _random_columns(lhs: str, blocks: Mapping[str, Block]) -> tuple[tuple[str, ...], TermData]:

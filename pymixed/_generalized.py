@@ -215,7 +215,7 @@ def estimate_generalized(design: MixedDesign, family: Family, timer: Timer,
         zi_vcov=_covariance(hessian, free, slice(len(psi) - len(zi), len(psi)), engine.problem.zero_map),
         linear_predictor=eta,
         n_agq=int(options.n_agq), se_method="hessian" if by_hessian else "rx")
-    singular = singular_directions(design.terms, theta, None)
+    singular = singular_directions(design.terms, theta, design.reaches(weighted=False))
     findings = (*common_findings(design, params, singular, status, exhausted),
                 *separation_findings(design, family, params), *boundary_findings(design, family, params))
     method = {0: "PIRLS", 1: "Laplace"}.get(params.n_agq, f"adaptive quadrature with {params.n_agq} nodes")

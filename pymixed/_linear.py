@@ -27,6 +27,7 @@ from ._fitting import (
 )
 from ._inference.resampling import ModelPoint
 from ._refits import LinearResampler
+from ._streams.design import StreamedDesign
 from .design import MixedDesign
 from .errors import InputError, InputTypeError
 from .inference import (
@@ -53,6 +54,13 @@ class LinearOptions(FitOptions):
                 raise InputTypeError(f"{name}: expected True or False, got {getattr(self, name)!r}")
 
 
+def cross_products(design: MixedDesign) -> _core.CrossProducts:
+    """What a design is fitted to: the sums over its rows, or those that it has in their place."""
+    if isinstance(design, StreamedDesign):
+        return design.products
+    return _core.CrossProducts(design.y, design.X, *structure(design), design.weights, design.offset)
+
+
 class LinearEngine(CoreEngine[_core.Deviance]):
     """The criterion of one model, evaluated by the core; see `pymixed._engine.LinearCriterion`.
 
@@ -66,7 +74,7 @@ class LinearEngine(CoreEngine[_core.Deviance]):
 
     def __init__(self, design: MixedDesign, options: LinearOptions) -> None:
         self._arguments = (design, options)
-        products = _core.CrossProducts(design.y, design.X, *structure(design), design.weights, design.offset)
+        products = cross_products(design)
         self.problem = make_problem(lambda limit: _core.Problem(products, options.method, limit), design)
         self.core = _core.Deviance(self.problem, options.reml, options.n_threads or 1)
 
@@ -167,8 +175,7 @@ def estimate_linear(design: MixedDesign, timer: Timer,
     if estimates is None or not np.isfinite(theta).all():
         raise InputError(f"y: {status}")
     beta, C, pwrss, modes, gradient, hessian = estimates
-    total_weight = design.n if design.weights is None else design.weights.sum()
-    if pwrss <= _core.EXACT_FIT * total_weight * engine.problem.response_scale**2:
+    if pwrss <= _core.EXACT_FIT * design.sums.total_weight * engine.problem.response_scale**2:
         raise InputError(f"response {design.response_name!r}: expected values that the model does not fit exactly, got "
                          f"a residual sum of squares of {pwrss:.2g}, which is rounding")
 
@@ -194,7 +201,7 @@ def estimate_linear(design: MixedDesign, timer: Timer,
         uncertainty=uncertainty,
         term_covariances=term_covariances(design.terms, theta, sigma2), residual_variance=sigma2, pwrss=pwrss,
         objective=objective, reml=reml, convergence=convergence, n_iter=n_iter)
-    singular = singular_directions(design.terms, theta, design.weights)
+    singular = singular_directions(design.terms, theta, design.reaches(weighted=True))
     findings = tuple(common_findings(design, params, singular, status, exhausted))
     info = {"method": "REML" if reml else "ML",
             **shared_facts(design, engine.problem, params, optimizer, status)}

@@ -21,7 +21,7 @@ from ._inference.kenward_roger import KenwardRoger, kenward_roger
 from ._inference.resampling import ModelPoint, Pools, residual_pools
 from ._inference.robust import linear_robust_tests
 from ._inference.variance_parameters import variance_parameters, variance_values
-from ._prediction import linear_predictor
+from ._prediction import linear_predictor, residuals_of
 from ._solution import parameter_vector
 from ._tables import Summary, summarize_linear
 from .errors import InputError
@@ -49,6 +49,7 @@ class LMMSolution(DescribedSolution[LMMParams]):
     """
 
     _engine: LinearCriterion
+    _weighted: ClassVar = True
 
     @property
     def df_satterthwaite(self) -> Array:
@@ -145,10 +146,6 @@ class LMMSolution(DescribedSolution[LMMParams]):
         yield from super()._varcorr_rows()
         yield "Residual", None, None, self.residual_variance, self.residual_std
 
-    @property
-    def _row_weights(self) -> Array | None:
-        return self._design.weights
-
     # ---- the criterion as a function ---------------------------------------------------------------------------------
 
     def deviance_at(self, theta: ArrayLike) -> float:
@@ -223,6 +220,37 @@ class LMMSolution(DescribedSolution[LMMParams]):
         check_choice("type", type, ("link", "response"))
         return linear_predictor(self._design, self.params, newdata, re, new_levels, offset)[0]
 
+    def residuals_for(self, newdata: Any, re: str | Iterable[str] = "all", new_levels: str = "error",
+                      offset: ArrayLike | None = None) -> Array:
+        """Response minus prediction of any rows: those of the fit that it does not hold, or new ones.
+
+        Parameters
+        ----------
+        newdata : table
+            Rows with their response, any table that the fit accepts.
+        re, new_levels, offset
+            As for `predict`.
+
+        Returns
+        -------
+        (rows,) array
+            NaN where a value is missing.
+
+        Raises
+        ------
+        InputError
+            As `predict`, and if the model was fitted from arrays.
+
+        Examples
+        --------
+        >>> import pymixed as pm
+        >>> data = pm.datasets.load("sleepstudy")
+        >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", data)
+        >>> fit.residuals_for(data[:2]).round(3)
+        array([-4.104, -14.625])
+        """
+        return residuals_of(self._design, self.params, newdata, re, new_levels, offset)
+
     # ---- information criteria ----------------------------------------------------------------------------------------
 
     def effective_parameters(self, corrected: bool = True) -> float:
@@ -280,10 +308,11 @@ class LMMSolution(DescribedSolution[LMMParams]):
         Returns
         -------
         Summary
-            Criterion, quantiles of the scaled residuals, random effects, fixed effects with t tests, their
-            correlations, and notes on anything unusual.
+            Criterion, quantiles of the scaled residuals where the rows are there, random effects, fixed effects with t
+            tests, their correlations, and notes on anything unusual.
         """
-        quantiles = np.quantile(self.resid("pearson") / self.residual_std, _QUANTILES)
+        quantiles = (np.quantile(self.resid("pearson") / self.residual_std, _QUANTILES) if self._design.has_rows
+                     else None)
         return summarize_linear(self.params, self._design.formula, quantiles, self.singularity, self._rows_dropped)
 
     def __repr__(self) -> str:

@@ -7,7 +7,8 @@ respect) and the assembly of a matrix by columns, without a data frame.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -64,7 +65,10 @@ class Block:
 
 def encode(parsed: ParsedFormula, columns: Mapping[str, Column], n: int, contrasts: Mapping[str, Contrast],
            specs: Mapping[str, ModelSpec]) -> dict[str, Block]:
-    """Build the matrices of the fixed part, of the offsets, of the bars' left-hand sides and of the zero inflation.
+    """Build the matrices of all parts of a formula.
+
+    These are the fixed part, the offsets, the bars' left-hand sides, the zero inflation, and the response where it is
+    no column as it stands.
 
     Parameters
     ----------
@@ -84,11 +88,17 @@ def encode(parsed: ParsedFormula, columns: Mapping[str, Column], n: int, contras
     dict
         From a part's text to its block; the left-hand side "1" has none.
     """
-    texts = dict.fromkeys([parsed.fixed, *map(expression_formula, parsed.offsets), *(bar.lhs for bar in parsed.bars)],
-                          parsed.text)
-    texts = {parsed.zi_fixed: parsed.zi, **texts} if parsed.zi else texts
     return {text: model_matrix(specs.get(text, text), columns, n, contrasts, whole)
-            for text, whole in texts.items() if text != "1" or text in (parsed.fixed, parsed.zi_fixed)}
+            for text, whole in part_texts(parsed, columns).items()}
+
+
+def part_texts(parsed: ParsedFormula, columns: Collection[str]) -> dict[str, str]:
+    """Parts of a formula that give columns, each with the formula that it is in."""
+    computed = [part for part in parsed.responses if part and part.strip("`") not in columns]
+    texts = dict.fromkeys([parsed.fixed, *map(expression_formula, (*parsed.offsets, *computed)),
+                           *(bar.lhs for bar in parsed.bars)], parsed.text)
+    texts = {parsed.zi_fixed: parsed.zi, **texts} if parsed.zi else texts
+    return {text: whole for text, whole in texts.items() if text != "1" or text in (parsed.fixed, parsed.zi_fixed)}
 
 
 def expression_formula(expression: str) -> str:
@@ -123,6 +133,27 @@ def model_matrix(formula: str | ModelSpec, columns: Mapping[str, Column], n: int
         raise FormulaError(f"in {part!r}: {str(error).splitlines()[0]}{hint}", whole) from error
     spec = built.model_spec
     return Block(built.__wrapped__, column_names(spec), spec)
+
+
+def factor_expressions(text: str, whole: str) -> tuple[str, ...]:
+    """The expressions whose products are the columns of a part of the `whole` formula."""
+    try:
+        terms = _formula(text)
+    except (FormulaicError, SyntaxError) as error:
+        raise FormulaError(f"in {text!r}: {str(error).splitlines()[0]}", whole) from error
+    return tuple(dict.fromkeys(factor.expr for term in terms for factor in term.factors))
+
+
+def with_state(text: str, whole: str, state: dict[str, Any]) -> ModelSpec:
+    """A part of the `whole` formula with the state of its transforms, to be encoded for the first time."""
+    factor_expressions(text, whole)  # says what is wrong with it
+    return ModelSpec(formula=_formula(text), transform_state=state)
+
+
+def transform_state(expressions: Sequence[str], columns: Mapping[str, Column], n: int, whole: str) -> dict[str, Any]:
+    """State of the transforms in some expressions of the `whole` formula, by what formulaic calls them."""
+    block = model_matrix(f"0 + {' + '.join(expressions)}", columns, n, {}, whole)
+    return dict(block.spec.transform_state)
 
 
 def column_names(spec: ModelSpec) -> tuple[str, ...]:
@@ -165,20 +196,6 @@ def _coding_tables(state: Mapping[str, Any]) -> dict[bool, FloatArray]:
         return {}
     indicators = np.eye(len(state["levels"]))
     return {False: indicators, True: state.get("coding", indicators[:, 1:])}
-
-
-def response(expression: str, columns: Mapping[str, Column], n: int, whole: str) -> FloatArray:
-    """Value (n,) of a response of the `whole` formula that is an expression of columns.
-
-    Raises
-    ------
-    FormulaError
-        It cannot be evaluated or is not one column.
-    """
-    block = model_matrix(expression_formula(expression), columns, n, {}, whole)
-    if len(block.names) != 1:
-        raise FormulaError(f"response: expected one value per row, got {len(block.names)} columns", whole)
-    return block.matrix[:, 0]
 
 
 def check_contrasts(contrasts: Mapping[str, Contrast]) -> None:
@@ -258,6 +275,13 @@ FUNCTIONS: dict[str, Any] = {
     "factor": _categorical,
 }
 KNOWN_NAMES = frozenset({*FUNCTIONS, *TRANSFORMS, *vars(builtins)})
+EVALUATED = frozenset({*FUNCTIONS, "min", "max", "int", "float", "bool", "len", "pow",
+                       *(name for name, value in TRANSFORMS.items() if callable(value))})
+"""Functions that compute with columns and do nothing else."""
+STATEFUL = frozenset(name for name, function in TRANSFORMS.items()
+                     if getattr(function, "__is_stateful_transform__", False)
+                     and "_state" in inspect.signature(function).parameters)
+"""Functions whose value in a row depends on the other rows of the fit."""
 
 
 class _Materializer(FormulaMaterializer):

@@ -1,7 +1,6 @@
 """The parts of a mixed model's data as values, with the checks that every mixed model must pass."""
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -11,9 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._categorical import Categorical
-from ._distributions import Binomial
-from ._family import Family
-from ._frames import Column, FloatArray, all_finite, check_finite, first_offender
+from ._frames import Column, FloatArray
 from .errors import InputError
 from .formula import INTERCEPT
 
@@ -186,17 +183,40 @@ class TermContent:
 
 @dataclass(frozen=True, eq=False)
 class FixedVariable:
-    """A column of the data that the fixed part uses.
+    """A column of the data that the fixed part uses, as the rows of the fit have it.
 
     Attributes
     ----------
     name : str
-    values : Categorical or (n,) array
-        Its labels or numbers in the rows of the fit; labels also where the formula makes numbers categorical.
+    levels : (k,) array or None
+        Its labels, also where the formula makes numbers categorical; None of numbers.
+    ordered : bool
+        Whether the labels' order has a meaning.
+    mean, low, high : float
+        Of numbers.
+    few : array or None
+        The distinct numbers where there are at most two of them.
+    values : Categorical or (n,) array or None
+        Labels or numbers of the rows; None where they are not kept.
     """
 
     name: str
-    values: Column
+    levels: NDArray[Any] | None
+    ordered: bool
+    mean: float
+    low: float
+    high: float
+    few: FloatArray | None
+    values: Column | None
+
+    @classmethod
+    def of(cls, name: str, values: Column) -> FixedVariable:
+        """What the values of the rows say."""
+        if isinstance(values, Categorical):
+            return cls(name, values.levels, values.ordered, np.nan, np.nan, np.nan, None, values)
+        low, high = values.min(), values.max()
+        few = np.unique([low, high]) if bool(((values == low) | (values == high)).all()) else None
+        return cls(name, None, False, float(values.mean()), float(low), float(high), few, values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,11 +248,37 @@ class NewRows:
     data: tuple[TermData, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class ObservedRows:
+    """New data with their responses.
+
+    Attributes
+    ----------
+    rows : NewRows
+        Those in which nothing is missing.
+    y : (m,) array
+        Their responses.
+    positions : (m,) array or None
+        Where they stand in the new data, None where all are complete.
+    n_given : int
+        Number of rows of the new data.
+    """
+
+    rows: NewRows
+    y: FloatArray
+    positions: NDArray[np.intp] | None
+    n_given: int
+
+
 class Encoder(Protocol):
     """How a kind of data encodes new rows as it encoded those of the fit."""
 
     def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str]) -> NewRows:
         """Encode new data; grouping factors that are not in `groups` are not read."""
+
+    def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None,
+                      groups: Collection[str]) -> ObservedRows:
+        """Encode new data and their responses; an `InputError` where there was no formula."""
 
     def fixed_terms(self, parts: ModelParts) -> tuple[ModelTerm, ...]:
         """Which columns of X belong together, the intercept among them."""
@@ -296,73 +342,3 @@ class ModelParts:
             rows=rows if self.rows is None else self.rows[rows],
             zero_inflation=None if self.zero_inflation is None else self.zero_inflation[rows],
             encoder=self.encoder.take(rows))
-
-
-def check(parts: ModelParts, family: Family | None) -> None:
-    """Refuse what no mixed model of the family, None for a linear one with a residual variance, can be fitted to.
-
-    Raises
-    ------
-    InputError
-        Infinite or undefined values; weights that are not positive; a response outside the family's range; a grouping
-        factor with one level; a column twice on one factor; dependent columns for zero inflation. Where the family has
-        a parameter of spread, a constant response and, without weights, which may tell them from residuals, as many
-        random effects as rows. For a binary response, a random effect of its own for every row.
-    """
-    _check_values(parts)
-    discrete = family is not None and family.distribution.discrete
-    if family is not None:
-        family.distribution.check_response(parts.y, parts.weights, f"response {parts.response_name!r}", parts.rows)
-    if not discrete and parts.y.min() == parts.y.max():
-        raise InputError(f"response {parts.response_name!r}: expected values that differ, got {parts.y[0]} in every "
-                         "row")
-    for factor in parts.factors:
-        if len(factor.levels) < 2:
-            raise InputError(f"grouping factor {factor.name!r}: expected more than one level, got only "
-                             f"{factor.levels.tolist()[0]!r}")
-    for term in parts.terms:
-        n_levels, n_columns = len(parts.factors[term.factor].levels), len(term.columns)
-        if discrete and n_levels == parts.n and _is_binary(parts, family):
-            raise InputError(f"grouping factor {term.group!r}: {n_levels} levels and {parts.n} rows; a binary response "
-                             "says nothing about a random effect in every row, expected fewer levels than rows")
-        if not discrete and parts.weights is None and n_levels * n_columns >= parts.n:
-            each = "" if n_columns == 1 else f" of {n_columns} random effects each"
-            raise InputError(f"grouping factor {term.group!r}: {n_levels} levels{each} and {parts.n} rows; the random "
-                             "effects cannot be told from the residuals, expected fewer random effects than rows")
-    columns = Counter((term.group, column) for term in parts.terms for column in term.columns)
-    for (group, column), times in columns.items():
-        if times > 1:
-            raise InputError(f"random effects: column {column!r} of group {group!r} is in {times} terms, expected one")
-
-
-def _is_binary(parts: ModelParts, family: Family | None) -> bool:
-    """Whether every row is a single trial."""
-    one_trial = parts.weights is None or bool((parts.weights == 1).all())
-    return family is not None and isinstance(family.distribution, Binomial) and one_trial
-
-
-def _check_values(parts: ModelParts) -> None:
-    check_finite(parts.y, f"response {parts.response_name!r}", parts.rows)
-    _check_columns(parts.X, parts.coefficient_names, "fixed-effects column", parts.rows)
-    if parts.zero_inflation is not None:
-        _check_columns(parts.zero_inflation, parts.zi_names, "zi: column", parts.rows)
-        if not parts.zi_names or np.linalg.matrix_rank(parts.zero_inflation) < len(parts.zi_names):
-            raise InputError("zi: expected columns of which none is a combination of the others, got "
-                             f"{', '.join(parts.zi_names) or 'none'}")
-    for term in parts.terms:
-        for name, data in zip(term.columns, term.data, strict=True):
-            if data is not None:
-                check_finite(data, f"random-effects column {name!r} of group {term.group!r}", parts.rows)
-    if parts.offset is not None:
-        check_finite(parts.offset, "offset", parts.rows)
-    if parts.weights is not None:
-        check_finite(parts.weights, "weights", parts.rows)
-        if not parts.weights.min() > 0:
-            raise InputError("weights: expected positive values, got "
-                             f"{first_offender(parts.weights, parts.weights <= 0, parts.rows)}")
-
-
-def _check_columns(matrix: FloatArray, names: Sequence[str], what: str, rows: NDArray[np.intp] | None) -> None:
-    if not all_finite(matrix):  # in memory's order, which columns may not be
-        for name, values in zip(names, matrix.T, strict=True):
-            check_finite(values, f"{what} {name!r}", rows)

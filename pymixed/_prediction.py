@@ -25,8 +25,26 @@ def linear_predictor(design: MixedDesign, params: MixedParams, newdata: Any, re:
         raise InputError("offset: expected only together with newdata, the rows of the fit have theirs")
     else:
         rows = _own_rows(design)
+    return _predictor(design, params, rows, groups, new_levels, None), rows
+
+
+def residuals_of(design: MixedDesign, params: MixedParams, newdata: Any, re: str | Iterable[str], new_levels: str,
+                 offset: ArrayLike | None) -> Array:
+    """Response minus prediction of new rows, NaN where a value is missing; see `LMMSolution.residuals_for`."""
+    check_choice("new_levels", new_levels, NEW_LEVELS)
+    groups = _groups(design, re)
+    observed = design.encoder.observed_rows(design, newdata, offset, groups)
+    residuals = np.full(observed.n_given, np.nan)
+    complete = slice(None) if observed.positions is None else observed.positions
+    residuals[complete] = observed.y - _predictor(design, params, observed.rows, groups, new_levels, observed.positions)
+    return residuals
+
+
+def _predictor(design: MixedDesign, params: MixedParams, rows: NewRows, groups: tuple[str, ...], new_levels: str,
+               positions: NDArray[np.intp] | None) -> Array:
+    """Linear predictor of encoded rows, `positions` being theirs in the user's data."""
     if new_levels == "error":
-        _check_seen(design, rows, groups)
+        _check_seen(design, rows, groups, positions)
     eta = _fixed_part(design, params, rows)
     columns_used = dict.fromkeys(params.random_effects, 0)
     for term, data in zip(design.terms, rows.data, strict=True):
@@ -35,7 +53,7 @@ def linear_predictor(design: MixedDesign, params: MixedParams, newdata: Any, re:
         if term.group in groups:
             modes = params.random_effects[term.group][:, first:last]
             _add_random_part(eta, modes, rows.codes[term.factor], data, NEW_LEVELS[new_levels])
-    return eta, rows
+    return eta
 
 
 def _groups(design: MixedDesign, re: str | Iterable[str]) -> tuple[str, ...]:
@@ -57,13 +75,15 @@ def _own_rows(design: MixedDesign) -> NewRows:
     return NewRows(design.X, design.offset, design.zero_inflation, codes, labels, data)
 
 
-def _check_seen(design: MixedDesign, rows: NewRows, groups: tuple[str, ...]) -> None:
+def _check_seen(design: MixedDesign, rows: NewRows, groups: tuple[str, ...],
+                positions: NDArray[np.intp] | None) -> None:
     for factor, codes, labels in zip(design.factors, rows.codes, rows.labels, strict=True):
         unseen = np.flatnonzero(codes < 0)
         if factor.name in groups and len(unseen):
             (label,) = labels[unseen[:1]].tolist()
+            row = unseen[0] if positions is None else positions[unseen[0]]
             raise InputError(
-                f"newdata: expected levels of {factor.name!r} that the fit has seen, got {label!r} in row {unseen[0]} "
+                f"newdata: expected levels of {factor.name!r} that the fit has seen, got {label!r} in row {row} "
                 f"({len(unseen)} such rows); new_levels='population' or 'missing' predicts for them")
 
 

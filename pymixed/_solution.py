@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -274,12 +274,10 @@ class MixedSolution(ABC, Generic[P]):
     @cached_property
     def singularity(self) -> tuple[SingularDirection, ...]:
         """Directions of random-effects terms that have no variance; empty if the fit is not singular."""
-        return singular_directions(self._design.terms, self.theta, self._row_weights)
+        return singular_directions(self._design.terms, self.theta, self._design.reaches(self._weighted))
 
-    @property
-    def _row_weights(self) -> Array | None:
-        """Weights that put the random effects into units of the residuals."""
-        return None
+    _weighted: ClassVar[bool] = False
+    """Whether prior weights put the random effects into units of the residuals."""
 
     # ---- rows and print ----------------------------------------------------------------------------------------------
 

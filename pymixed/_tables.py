@@ -67,9 +67,9 @@ class Summary:
         return f"<div>{''.join(blocks)}</div>"
 
 
-def summarize_linear(params: LMMParams, formula: str | None, residual_quantiles: Array,
+def summarize_linear(params: LMMParams, formula: str | None, residual_quantiles: Array | None,
                      singularity: Sequence[SingularDirection], rows_dropped: int) -> Summary:
-    """Lay out a linear mixed model; `residual_quantiles` are the five of the residuals over sigma."""
+    """Lay out a linear mixed model; `residual_quantiles` are the five of the residuals over sigma, if known."""
     method = "REML" if params.reml else "maximum likelihood"
     title = f"Linear mixed model fit by {method}. t-tests use {DF_METHODS[params.df_method]}"
     criterion = (f"REML criterion at convergence: {params.objective:.1f}" if params.reml
@@ -77,7 +77,7 @@ def summarize_linear(params: LMMParams, formula: str | None, residual_quantiles:
     return _summary([
         _heading(title, formula),
         criterion,
-        _quantiles(residual_quantiles),
+        "" if residual_quantiles is None else _quantiles(residual_quantiles),
         _random_effects(params, params.residual_variance),
         _fixed_effects(params, "t", params.df_satterthwaite),
         _correlations(params),

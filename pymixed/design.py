@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ._checks import check
 from ._family import Family
-from ._frames import AnyColumn, complete_rows, numbers, take_rows
+from ._frames import AnyColumn, FloatArray, complete_rows, numbers, take_rows
 from ._from_arrays import RandomEffects, read_arrays
-from ._parts import GroupingFactor, ModelParts, NewRows, RandomTerm, Term, check
+from ._parts import GroupingFactor, ModelParts, NewRows, RandomTerm, Term
 from ._responses import array_response, finish
+from ._row_sums import RowSums, SumsOfRows
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -215,6 +218,20 @@ class MixedDesign(ModelParts):
     def _checked(cls, parts: ModelParts, family: Family | None) -> MixedDesign:
         check(parts, family)
         return cls(**vars(parts))
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether the design holds the rows of the fit."""
+        return True
+
+    @cached_property
+    def sums(self) -> RowSums:
+        """Sums over the rows."""
+        return SumsOfRows(self)
+
+    def reaches(self, weighted: bool) -> list[FloatArray]:
+        """Per term the root mean squares of its columns (c,), times root weights if so wanted."""
+        return [self.sums.reaches(i, weighted) for i in range(len(self.terms))]
 
     def new_rows(self, newdata: Any, *, offset: ArrayLike | None = None,
                  groups: Collection[str] | None = None) -> NewRows:

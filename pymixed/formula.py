@@ -77,6 +77,11 @@ class ParsedFormula:
     zi: str = ""
 
     @property
+    def responses(self) -> tuple[str, ...]:
+        """The response's expressions: one, or those that `cbind` counts."""
+        return self.counts or (self.response,)
+
+    @property
     def zi_fixed(self) -> str:
         """The fixed-effects part of `zi`, empty where there is none."""
         return self.zi.partition("~")[2].strip()

@@ -5,7 +5,7 @@ or its diagonal ("diag"); the covariance of the term's random effects is sigma²
 """
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import compress
@@ -87,17 +87,18 @@ class SingularDirection:
 
 
 def singular_directions(terms: Sequence[RandomTerm], theta: Array,
-                        weights: Array | None) -> tuple[SingularDirection, ...]:
+                        reaches: Iterable[Array]) -> tuple[SingularDirection, ...]:
     """Directions in which a term has no variance, of all terms.
 
     A column is compared with the columns before it, as aliased columns of X are: either it has no variance of its own,
-    or its random effect is a fixed combination of theirs (a correlation of ±1 for two columns). The decision does not
-    depend on the units of the columns or of the prior weights.
+    or its random effect is a fixed combination of theirs (a correlation of ±1 for two columns). `reaches`, per term
+    what a unit effect of each column amounts to in units of sigma, keep the decision from depending on the units of the
+    columns or of the prior weights.
     """
     return tuple(
         direction
-        for term, template in zip(terms, templates(terms, theta), strict=True)
-        for direction in _term_directions(term, template, np.array([_reach(x, weights) for x in term.data])))
+        for term, template, reach in zip(terms, templates(terms, theta), reaches, strict=True)
+        for direction in _term_directions(term, template, reach))
 
 
 def _term_directions(term: RandomTerm, template: Array, reaches: Array) -> Iterator[SingularDirection]:
@@ -116,13 +117,6 @@ def _term_directions(term: RandomTerm, template: Array, reaches: Array) -> Itera
         partners = np.array(independent, int)[used]
         weights = -loadings[used] * reaches[partners] / reaches[j]
         yield SingularDirection(term.group, tuple(term.columns[i] for i in (*partners, j)), (*weights.tolist(), 1.0))
-
-
-def _reach(x: Array | None, weights: Array | None) -> float:
-    """Root mean square of a column with the prior weights: the reach of a unit effect in units of sigma."""
-    if x is None:
-        return 1.0 if weights is None else float(np.sqrt(weights.mean()))
-    return float(np.sqrt(x @ (x if weights is None else weights * x) / x.size))
 
 
 def varpar_covariance(hessian: Array, d_pwrss: Array, sigma: float, nu: int, free: NDArray[np.bool_]) -> Array:

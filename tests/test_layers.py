@@ -19,9 +19,14 @@ def of_many(*modules: str) -> set[str]:
     return {f"_many.{name}" for name in modules}
 
 
+def of_streams(*modules: str) -> set[str]:
+    """Modules of the folder _streams."""
+    return {f"_streams.{name}" for name in modules}
+
+
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_inference", "_many"},
+    {"errors", "_inference", "_many", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters"},
     {"_frames", "_executors"},
@@ -32,7 +37,9 @@ PYTHON_LAYERS = [
     {"formula"},
     {"_parts", "_responses"},
     {"_model_matrix"},
+    {"_formula_columns", "_row_sums"},
     {"_from_arrays", "_from_formula"},
+    {"_checks"},
     {"design"},
     of_inference("clusters"),
     of_inference("resampling"),
@@ -53,20 +60,26 @@ PYTHON_LAYERS = [
     {"_described_solution"},
     {"_linear_solution", "_generalized_solution", "_diagnosis"},
     {"solution"},
+    of_streams("levels", "batches", "sums"),
+    of_streams("encoding"),
+    of_streams("planning", "statistics"),
+    of_streams("design", "workers", "files"),
+    of_streams("dask"),
     {"_fitting"},
     {"_refits"},
     {"_linear", "_generalized"},
     of_many("triangles", "moderation", "rows", "responses"),
     of_many("fits", "designs", "jobs"),
     of_many("running"),
-    {"solvers", "many"},
+    {"solvers", "crossproducts", "many"},
     {"datasets"},
     {"__init__"},
     {"cli"},
     {"__main__"},
 ]
 # Who may import the compiled core.
-CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__"}
+CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
+              *of_streams("statistics", "design", "files")}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
 # line work together and may include one another.

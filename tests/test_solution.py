@@ -13,6 +13,7 @@ from models import dense_of_design
 from reference_cases import Case, interaction, plain, positions
 
 from pymixed import inference
+from pymixed._row_sums import reaches
 from pymixed.design import GroupingFactor, MixedDesign, RandomTerm
 from pymixed.errors import InputError, InputTypeError
 from pymixed.solution import LMMSolution
@@ -61,12 +62,16 @@ def test_theta_runs_down_the_columns_of_the_template() -> None:
     np.testing.assert_array_equal(second, [[7, 0], [0, 8]])
 
 
+def singular_directions(term: RandomTerm, theta: Any, weights: Any = None) -> Any:
+    return inference.singular_directions((term,), theta, [reaches(term, weights)])
+
+
 def test_a_zero_variance_is_a_singular_direction() -> None:
     x = np.arange(10.0)
     term = toy_term("(Intercept)", "x", data=(None, x))
-    (direction,) = inference.singular_directions((term,), np.array([0.9, 0.0, 0.0]), None)
+    (direction,) = singular_directions(term, np.array([0.9, 0.0, 0.0]), None)
     assert (direction.columns, direction.weights) == (("x",), (1.0,))
-    (direction,) = inference.singular_directions((term,), np.array([0.0, 0.0, 0.3]), None)
+    (direction,) = singular_directions(term, np.array([0.0, 0.0, 0.3]))
     assert direction.columns == ("(Intercept)",)
 
 
@@ -75,18 +80,18 @@ def test_a_perfect_correlation_is_a_singular_direction_in_any_unit(unit: float) 
     x = unit * np.arange(10.0)
     term = toy_term("(Intercept)", "x", data=(None, x))
     theta = np.array([0.8, -0.2 / unit, 0.0])                       # effect of x = -effect of the intercept / (4 unit)
-    (direction,) = inference.singular_directions((term,), theta, None)
+    (direction,) = singular_directions(term, theta)
     assert direction.columns == ("(Intercept)", "x")
     np.testing.assert_allclose(direction.weights, [0.25 / unit, 1.0])
-    weighted = inference.singular_directions((term,), theta * 1e3, np.full(10, 1e-6))
+    weighted = singular_directions(term, theta * 1e3, np.full(10, 1e-6))
     np.testing.assert_allclose(weighted[0].weights, direction.weights)
-    assert not inference.singular_directions((term,), np.array([0.8, -0.2 / unit, 0.1 / unit]), None)
+    assert not singular_directions(term, np.array([0.8, -0.2 / unit, 0.1 / unit]))
 
 
 def test_a_singular_direction_leaves_out_columns_without_a_part_in_it() -> None:
     term = toy_term("a", "b", "c")
     template = np.array([[1.0, 0, 0], [0.5, 2.0, 0], [0.25, 1.0, 0]])          # c = b / 2
-    (direction,) = inference.singular_directions((term,), template.T[np.triu_indices(3)], None)
+    (direction,) = singular_directions(term, template.T[np.triu_indices(3)])
     assert str(direction) == "g: c - 0.5 b has no variance"
 
 

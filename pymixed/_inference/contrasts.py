@@ -31,7 +31,7 @@ def read_contrasts(L: Any, design: MixedDesign, params: MixedParams) -> tuple[li
         If they do not fit the coefficients, name unknown ones, are zero, or are not estimable.
     """
     return rows_of_contrasts(L, design.coefficient_names, params.coefficient_names, params.aliased,
-                             lambda: dependencies(design.X, kept_columns(design, params)))
+                             lambda: dependencies(design.sums.triangle, kept_columns(design, params)))
 
 
 def rows_of_contrasts(L: Any, everything: tuple[str, ...], kept: tuple[str, ...], aliased: tuple[str, ...],
@@ -64,7 +64,7 @@ def estimable_rows(weights: Array, design: MixedDesign, params: MixedParams) -> 
     vanishes for every combination of columns that is zero.
     """
     is_kept = kept_columns(design, params)
-    return weights[:, is_kept], _are_estimable(weights, dependencies(design.X, is_kept))
+    return weights[:, is_kept], _are_estimable(weights, dependencies(design.sums.triangle, is_kept))
 
 
 def _are_estimable(weights: Array, null: Array) -> NDArray[np.bool_]:
@@ -78,7 +78,10 @@ def kept_columns(design: MixedDesign, params: MixedParams) -> NDArray[np.bool_]:
 
 
 def dependencies(X: Array, is_kept: NDArray[np.bool_]) -> Array:
-    """Combinations of columns of X that are zero (all, dropped): each dropped column by those kept."""
+    """Combinations of columns of X that are zero (all, dropped): each dropped column by those kept.
+
+    R of X = QR will do for X.
+    """
     null = np.zeros((X.shape[1], int((~is_kept).sum())))
     if is_kept.all():
         return null

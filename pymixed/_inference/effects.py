@@ -91,10 +91,11 @@ class VarianceParts:
 
 def variance_parts(design: MixedDesign, params: MixedParams, residual: float) -> VarianceParts:
     """Components of variance of a fit, given that of its residuals."""
-    fixed = np.var(kept_columns(design, params) @ params.coefficients, ddof=1)
-    terms = (_row_variances(term, covariance.matrix, design.n).mean()
-             for term, covariance in zip(design.terms, params.term_covariances, strict=True))
-    return VarianceParts(float(fixed), tuple(map(float, terms)), residual)
+    coefficients = np.zeros(design.p)
+    coefficients[[name not in params.aliased for name in design.coefficient_names]] = params.coefficients
+    terms = ((covariance.matrix * design.sums.term_products(i)).sum()
+             for i, covariance in enumerate(params.term_covariances))
+    return VarianceParts(design.sums.fixed_variance(coefficients), tuple(map(float, terms)), residual)
 
 
 def _row_variances(term: RandomTerm, covariance: Array, n: int) -> Array:

@@ -335,10 +335,9 @@ def marginal_means(model: Model, specs: str | Iterable[str], by: str | Iterable[
     grid = ReferenceGrid(model.design, at)
     names, groups = _names(grid, specs, by)
     margin = grid.margin(names, groups, weights)
-    offset = 0.0 if model.design.offset is None else float(model.design.offset.mean())
     column = "emmean" if scale == "link" or model.link is None else "response"
     return _made(model, margin, names, groups, scale, level,
-                 np.full(len(margin.functions), offset), column)
+                 np.full(len(margin.functions), model.design.sums.mean_offset), column)
 
 
 def marginal_trends(model: Model, specs: str | Iterable[str], var: str, by: str | Iterable[str] | None,

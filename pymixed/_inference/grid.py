@@ -45,13 +45,16 @@ class Axis:
         Its levels or numbers.
     column : Categorical or (k,) array
         The same as a column of data.
-    observed : Categorical or array or None
-        The rows of the fit as positions in `values` for frequencies, -1 for others; None for a covariate.
+    counted : bool
+        Whether its values have frequencies: not those of a covariate.
+    observed : array or None
+        The rows of the fit as positions in `values`, -1 for others; None where they are not kept.
     """
 
     name: str
     values: NDArray[Any]
     column: Categorical | Array
+    counted: bool
     observed: NDArray[np.intp] | None
 
 
@@ -121,7 +124,7 @@ class ReferenceGrid:
             raise InputError(f"var: expected a variable of the fixed part ({', '.join(self._variables) or 'none'}), "
                              f"got {name!r}")
         variable = self._variables[name]
-        if isinstance(variable.values, Categorical):
+        if variable.levels is not None:
             raise InputError(f"var: expected a numeric variable, {name!r} is a factor in the model")
         return variable
 
@@ -148,9 +151,8 @@ class ReferenceGrid:
 
     def _slope(self, axes: Sequence[Axis], name: str) -> Array:
         """Derivative of X in a covariate, by differences that stay inside the range of the data where the point is."""
-        values = self.covariate(name).values
-        assert isinstance(values, np.ndarray)
-        low, high = float(values.min()), float(values.max())
+        variable = self.covariate(name)
+        low, high = variable.low, variable.high
         step = STEP * (high - low) if high > low else STEP * max(1.0, abs(low))
         positions = dict(zip((axis.name for axis in axes), _crossed([axis.column for axis in axes]), strict=True))
         x = positions[name]
@@ -166,15 +168,17 @@ class ReferenceGrid:
         """Weights (combinations,) of the average over some axes, the last the fastest."""
         sizes = [len(axis.values) for axis in axes]
         result = np.ones(sizes)
-        counted = [axis for axis in axes if axis.observed is not None]
+        counted = [axis for axis in axes if axis.counted]
         if weights == "proportional" and counted:
+            if any(axis.observed is None for axis in counted):
+                raise InputError("weights: expected 'equal' for a fit that holds no rows to count, got 'proportional'")
             observed = np.array([axis.observed for axis in counted])
             inside = observed[:, (observed >= 0).all(axis=0)]
             counts = np.zeros([len(axis.values) for axis in counted])
             np.add.at(counts, tuple(inside), 1.0)
             if not counts.any():
                 raise InputError("weights: expected values of the variables that occur together, got none in the data")
-            result *= counts.reshape([len(axis.values) if axis.observed is not None else 1 for axis in axes])
+            result *= counts.reshape([len(axis.values) if axis.counted else 1 for axis in axes])
         return np.asarray((result / result.sum()).ravel())
 
 
@@ -195,27 +199,21 @@ def _take(column: Categorical | Array, where: NDArray[np.intp]) -> Any:
 
 
 def _axis(variable: FixedVariable, given: Any) -> Axis:
-    name, data = variable.name, variable.values
-    if isinstance(data, Categorical):
-        codes = np.arange(len(data.levels)) if given is None else _codes(name, given, data.levels)
-        position = np.full(len(data.levels), -1)
+    name, levels, rows = variable.name, variable.levels, variable.values
+    if levels is not None:
+        codes = np.arange(len(levels)) if given is None else _codes(name, given, levels)
+        position = np.full(len(levels), -1)
         position[codes] = np.arange(len(codes))
-        return Axis(name, data.levels[codes], Categorical(codes.astype(np.int32), data.levels, data.ordered),
-                    position[data.codes])
+        column = Categorical(codes.astype(np.int32), levels, variable.ordered)
+        return Axis(name, levels[codes], column, True, position[rows.codes] if isinstance(rows, Categorical) else None)
     if given is not None:
         values = _numbers(name, given)
-        return Axis(name, values, values, None)
-    distinct = _few_values(data)
-    if distinct is not None:
-        return Axis(name, distinct, distinct, np.searchsorted(distinct, data))
-    mean = np.array([data.mean()])
-    return Axis(name, mean, mean, None)
-
-
-def _few_values(data: Array) -> Array | None:
-    """The distinct values, sorted, where they are few."""
-    low, high = data.min(), data.max()
-    return np.unique([low, high]) if bool(((data == low) | (data == high)).all()) else None
+        return Axis(name, values, values, False, None)
+    if variable.few is not None:
+        observed = np.searchsorted(variable.few, rows) if isinstance(rows, np.ndarray) else None
+        return Axis(name, variable.few, variable.few, True, observed)
+    mean = np.array([variable.mean])
+    return Axis(name, mean, mean, False, None)
 
 
 def _checked_at(at: Mapping[str, Any] | None, variables: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -106,6 +106,8 @@ class EstimatedModel:
     engine : Criterion
         Its criterion.
     terms : sequence of RandomTerm
+    reaches : sequence of arrays
+        Root mean squares of the columns of every random-effects term.
     parameters : tuple of Parameter
         In the order of tables.
     point : array
@@ -121,6 +123,7 @@ class EstimatedModel:
 
     engine: Criterion
     terms: Sequence[RandomTerm]
+    reaches: Sequence[Array]
     parameters: tuple[Parameter, ...]
     point: Array
     coefficients: Array
@@ -167,8 +170,8 @@ def linear_model(engine: Criterion, design: MixedDesign, params: LMMParams,
                                     variance_values(design.terms, theta, sigma), jacobian, covariance,
                                     to_log)
     coefficients = _plain("coefficient", params.coefficient_names, params.coefficients, params.se)
-    return EstimatedModel(engine, design.terms, (*coefficients, *variance), theta, params.coefficients, sigma,
-                          params.objective, False)
+    return EstimatedModel(engine, design.terms, design.reaches(False), (*coefficients, *variance), theta,
+                          params.coefficients, sigma, params.objective, False)
 
 
 def generalized_model(engine: Criterion, design: MixedDesign, params: GLMMParams, point: Array,
@@ -202,8 +205,8 @@ def generalized_model(engine: Criterion, design: MixedDesign, params: GLMMParams
                     tangents[extra:])
     zi = _plain("zi", [f"zi.{name}" for name in params.zi_names], params.zi_coefficients,
                 np.sqrt(params.zi_vcov.diagonal()), tangents[extra + k:])
-    return EstimatedModel(engine, design.terms, (*coefficients, *variance, *family, *zi), point, params.coefficients,
-                          None, params.objective, profiled)
+    return EstimatedModel(engine, design.terms, design.reaches(False), (*coefficients, *variance, *family, *zi), point,
+                          params.coefficients, None, params.objective, profiled)
 
 
 def _plain(kind: str, names: Sequence[str], estimates: Array, se: Array,

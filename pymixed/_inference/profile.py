@@ -84,8 +84,7 @@ def _first_step(model: EstimatedModel, parameter: Parameter) -> float:
     if parameter.kind == "cor":
         return 0.2
     if parameter.kind == "sd":
-        x = model.terms[parameter.place[0]].data[parameter.place[1]]
-        size = 1.0 if x is None else float(np.sqrt(np.mean(x**2)))
+        size = float(model.reaches[parameter.place[0]][parameter.place[1]])
         return 0.3 * (1.0 if model.sigma is None else model.sigma) / max(size, 1e-300)
     return max(0.1 * abs(parameter.estimate), 1.0)
 

@@ -32,8 +32,6 @@ from .contrasts import dependencies, kept_columns
 # Singular values of columns of length one that are rounding.
 ROUNDING = 1e-9
 
-BLOCK = 10_000  # rows of X that are factorised at a time
-
 
 class FixedTerms:
     """The terms of the fixed part of a model.
@@ -53,7 +51,7 @@ class FixedTerms:
 
     def _is_constant(self, term: ModelTerm) -> bool:
         """Whether it is the intercept; of arrays the first column is called so, whatever it holds."""
-        return term.name == INTERCEPT and not np.ptp(self._design.X[:, term.columns])
+        return term.name == INTERCEPT and self._design.sums.is_constant(term.columns)
 
     @property
     def names(self) -> list[str]:
@@ -118,14 +116,9 @@ class FixedTerms:
         own = rows[:, self._all[i].columns]
         return rows / own[np.arange(len(rows)), _pivots(own)][:, None]
 
-    @cached_property
+    @property
     def _triangle(self) -> Array:
-        """R of X = QR, by blocks of rows: no copy of X is made."""
-        X, n_rows = self._design.X, max(BLOCK, 10 * self._design.p)
-        R = np.zeros((self._design.p, self._design.p))
-        for start in range(0, len(X), n_rows):
-            R = np.asarray(np.linalg.qr(np.vstack([R, X[start:start + n_rows]]), mode="r"))
-        return R
+        return self._design.sums.triangle
 
     def _marginal(self, i: int) -> Array:
         outside = [self._indicators[j] for j in range(len(self._all)) if j != i and not self._contains(j, i)]
@@ -139,7 +132,7 @@ class FixedTerms:
 
     @cached_property
     def _dependencies(self) -> Array:
-        null = dependencies(self._design.X, kept_columns(self._design, self._params))
+        null = dependencies(self._design.sums.triangle, kept_columns(self._design, self._params))
         return np.asarray(null / np.sqrt((null**2).sum(axis=0)))
 
     def _contains(self, j: int, i: int) -> bool:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._checks import check
 from .._family import Family
 from .._from_arrays import RandomEffects, read_arrays
-from .._parts import ModelParts, check
+from .._parts import ModelParts
 from ..design import MixedDesign
 from ..errors import InputError
 from .responses import Given

@@ -1,0 +1,242 @@
+"""Sums over rows in one file: a NumPy archive with a header of JSON, in which nothing can execute.
+
+Encoding rows evaluates the formula's expressions, so that of a file may have nothing but columns, operators, numbers
+and the functions that formulas know.
+"""
+from __future__ import annotations
+
+import ast
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from .._from_formula import parse_for
+from .._model_matrix import EVALUATED, factor_expressions, part_texts
+from ..errors import InputError
+from .encoding import Recipe, StreamEncoding
+from .levels import ColumnLevels
+from .statistics import Statistics
+from .sums import NumberSums, StreamedSums
+
+FORMAT = 1
+
+_ALLOWED = (ast.Expression, ast.Name, ast.Load, ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call,
+            ast.keyword, ast.List, ast.Tuple, ast.IfExp, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+
+
+def write_statistics(statistics: Statistics, path: str | os.PathLike[str]) -> None:
+    """Write everything; see `CrossProducts.save`."""
+    recipe = statistics.encoding.recipe
+    arrays: dict[str, NDArray[Any]] = {}
+    header = {
+        "format": FORMAT, "formula": recipe.formula, "weights": recipe.weights, "offset": recipe.offset,
+        "na_action": recipe.na_action, "ordered": recipe.ordered, "labelled": recipe.labelled,
+        "contrasts": {name: _json(contrast, f"contrasts[{name!r}]") for name, contrast in recipe.contrasts.items()},
+        "state": {name: _json(state, f"state of {name}") for name, state in recipe.state.items()},
+        "levels": {name: _labels(levels.tolist() if levels.dtype.kind != "M" else levels.astype("M8[ns]").view(
+            np.int64).tolist(), f"levels.{name}", arrays, levels.dtype.kind == "M")
+            for name, levels in recipe.levels.items()},
+        "sample": {name: values.tolist() for name, values in recipe.sample.items()},
+        "max_levels": [None if np.isinf(limit) else int(limit) for limit in statistics.max_levels],
+        "n_dropped": statistics.n_dropped,
+        "groups": {name: _group(table, arrays) for name, table in statistics.levels.columns.items()},
+        "sums": _sums(statistics.sums, arrays)}
+    _check_formula(recipe.formula, recipe)
+    for i, table in enumerate(statistics.levels.crossed.values()):
+        arrays[f"crossed.{i}"] = np.array(table.keys, np.int64)
+    if statistics.products is not None:
+        arrays |= {f"products.{name}": values for name, values in statistics.products.state().items()}
+    content: dict[str, Any] = {"header": np.array(json.dumps(header)), **arrays}
+    with Path(path).open("wb") as file:  # a file: savez would add its own ending to a name
+        np.savez(file, **content)
+
+
+def read_statistics(path: str | os.PathLike[str]) -> Statistics:
+    """Read what `write_statistics` wrote; see `CrossProducts.load`."""
+    content = io.BytesIO(Path(path).read_bytes())
+    try:
+        with np.load(content, allow_pickle=False) as archive:
+            header = json.loads(str(archive["header"]))
+            written = header["format"]
+            if written == FORMAT:
+                arrays = {name: archive[name] for name in archive.files if name != "header"}
+                return _statistics(header, arrays)
+    except UnsafeFormulaError as error:
+        raise InputError(f"path: {os.fspath(path)!r}: {error}") from None
+    except Exception:  # noqa: BLE001  what spoilt bytes raise in zipfile, zlib, numpy and json is no fixed set
+        raise InputError(f"path: expected cross-products that CrossProducts.save wrote, whole and unchanged, got "
+                         f"{os.fspath(path)!r}") from None
+    raise InputError(f"path: expected cross-products in format {FORMAT}, got {written!r}; a newer version of pymixed "
+                     "wrote them")
+
+
+def _statistics(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Statistics:
+    recipe = Recipe(
+        header["formula"], {name: _value(contrast) for name, contrast in header["contrasts"].items()},
+        header["weights"], header["offset"], header["na_action"],
+        {name: _label_array(entry, arrays) for name, entry in header["levels"].items()}, tuple(header["ordered"]),
+        tuple(header["labelled"]), {name: _value(state) for name, state in header["state"].items()},
+        {name: np.array(values, np.float64) for name, values in header["sample"].items()})
+    _check_formula(recipe.formula, recipe)
+    limits = [np.inf if limit is None else limit for limit in header["max_levels"]]
+    statistics = Statistics(StreamEncoding(recipe), limits)
+    for name, table in statistics.levels.columns.items():
+        _fill(table, header["groups"][name], arrays)
+    for i, crossed in enumerate(statistics.levels.crossed.values()):
+        crossed.fill(arrays[f"crossed.{i}"].tolist())
+    state = {name.removeprefix("products."): values for name, values in arrays.items() if name.startswith("products.")}
+    statistics.products = _core.CrossProducts.from_state(state) if state else None
+    statistics.sums, statistics.n_dropped = _sums_of(header["sums"], arrays), header["n_dropped"]
+    n_levels = [len(counts) for counts in statistics.counts] if state else statistics.levels.n_levels
+    if len(limits) != len(n_levels) or n_levels != statistics.levels.n_levels:
+        raise ValueError("the parts of the file do not belong together")
+    return statistics
+
+
+# ---- labels --------------------------------------------------------------------------------------------------------
+
+def _labels(labels: list[Any], name: str, arrays: dict[str, NDArray[Any]], dates: bool) -> dict[str, Any]:
+    """Labels as arrays without objects: numbers as they are, strings as their bytes."""
+    if labels and isinstance(labels[0], str):
+        encoded = [label.encode() for label in labels]
+        arrays[f"{name}.bytes"] = np.frombuffer(b"".join(encoded), np.uint8)
+        arrays[f"{name}.sizes"] = np.array(list(map(len, encoded)), np.int64)
+        return {"array": name, "kind": "strings"}
+    values = np.array(labels)
+    if values.dtype.kind not in "iufb":
+        raise InputError(f"{name}: expected strings, numbers, booleans or dates, got labels of another kind, which no "
+                         "file can hold")
+    arrays[name] = values
+    return {"array": name, "kind": "dates" if dates else "numbers"}
+
+
+def _label_list(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> list[Any]:
+    name = entry["array"]
+    if entry["kind"] != "strings":
+        return list(arrays[name].tolist())
+    ends = np.cumsum(arrays[f"{name}.sizes"]).tolist()
+    text = arrays[f"{name}.bytes"].tobytes()
+    return [text[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _label_array(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    labels = _label_list(entry, arrays)
+    if entry["kind"] == "dates":
+        return np.array(labels, np.int64).view("M8[ns]")
+    return np.array(labels, object if entry["kind"] == "strings" else None)
+
+
+def _group(table: ColumnLevels, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    dates = table.kind == "dates"
+    declared = None
+    if table.declared is not None:
+        declared = _labels(table.declared.tolist(), f"declared.{table.name}", arrays, False)
+    return {"labels": _labels(table.labels, f"labels.{table.name}", arrays, dates), "kind": table.kind,
+            "unit": table.unit, "declared": declared}
+
+
+def _fill(table: ColumnLevels, entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    declared = None if entry["declared"] is None else _label_array(entry["declared"], arrays)
+    table.fill(_label_list(entry["labels"], arrays), entry["kind"], declared, entry["unit"])
+
+
+# ---- sums ----------------------------------------------------------------------------------------------------------
+
+def _sums(sums: StreamedSums, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    arrays |= {"sums.shift": sums.shift, "sums.x": sums.x, "sums.xx": sums.xx}
+    arrays |= {f"sums.products.{i}": products for i, products in enumerate(sums.products)}
+    numbers = {name: asdict(number) for name, number in sums.variables.items()}
+    return {"n": sums.n, "weight": sums.weight, "offset": sums.offset, "weighted": sums.weighted,
+            "response": asdict(sums.response), "variables": numbers, "n_terms": len(sums.products)}
+
+
+def _sums_of(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> StreamedSums:
+    return StreamedSums(
+        arrays["sums.shift"], arrays["sums.x"], arrays["sums.xx"],
+        [arrays[f"sums.products.{i}"] for i in range(entry["n_terms"])],
+        {name: _number(values) for name, values in entry["variables"].items()},
+        entry["n"], entry["weight"], entry["offset"], entry["weighted"], _number(entry["response"]))
+
+
+def _number(values: Mapping[str, Any]) -> NumberSums:
+    few = values["few"]
+    return NumberSums(values["total"], values["low"], values["high"], None if few is None else tuple(few))
+
+
+# ---- values as JSON ------------------------------------------------------------------------------------------------
+
+def _json(value: Any, what: str) -> Any:
+    """Numbers, texts, arrays, lists and mappings with any keys, marked so that they come back as what they were."""
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, np.generic):
+        return _json(value.item(), what)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        return {"array": value.tolist(), "dtype": value.dtype.str, "shape": value.shape}
+    if isinstance(value, (list, tuple)):
+        return {"list" if isinstance(value, list) else "tuple": [_json(item, what) for item in value]}
+    if isinstance(value, Mapping):
+        return {"map": [[_json(key, what), _json(item, what)] for key, item in value.items()]}
+    raise InputError(f"{what}: expected numbers, names and arrays of them, got {type(value).__name__}, which no file "
+                     "can hold")
+
+
+def _value(entry: Any) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    if "array" in entry:
+        return np.array(entry["array"], np.dtype(entry["dtype"])).reshape(entry["shape"])
+    if "map" in entry:
+        return {_value(key): _value(item) for key, item in entry["map"]}
+    return [_value(item) for item in entry["list"]] if "list" in entry else tuple(map(_value, entry["tuple"]))
+
+
+# ---- what a formula may have -----------------------------------------------------------------------------------------
+
+class UnsafeFormulaError(InputError):
+    """A formula that a file may not have."""
+
+
+def _check_formula(formula: str, recipe: Recipe) -> None:
+    """Refuse expressions that could do anything else than compute with columns."""
+    parsed = parse_for(formula, None, None)
+    columns = {*recipe.levels, *recipe.sample}
+    for text, whole in part_texts(parsed, columns).items():
+        for expression in factor_expressions(text, whole):
+            if expression.strip("`") in columns:
+                continue
+            try:
+                tree = ast.parse(_unquoted(expression), mode="eval")
+            except SyntaxError:
+                raise UnsafeFormulaError(f"formula: {expression!r} cannot be read") from None
+            for node in ast.walk(tree):
+                allowed = isinstance(node, _ALLOWED) or _is_known_attribute(node)
+                if isinstance(node, ast.Call):
+                    allowed = (isinstance(node.func, ast.Name) and node.func.id in EVALUATED) or _is_known_attribute(
+                        node.func)
+                if not allowed:
+                    raise UnsafeFormulaError(
+                        f"formula: expected columns, operators, numbers and functions such as log, scale, poly or bs "
+                        f"in a file, got {expression!r}")
+
+
+def _is_known_attribute(node: ast.AST) -> bool:
+    """A function np.log of arrays element by element, or a coding contr.sum."""
+    if not (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)):
+        return False
+    if node.value.id == "np":
+        return isinstance(getattr(np, node.attr, None), np.ufunc)
+    return node.value.id == "contr" and not node.attr.startswith("_")
+
+
+def _unquoted(expression: str) -> str:
+    parts = expression.split("`")
+    return "".join(part if i % 2 == 0 else "column" for i, part in enumerate(parts))
