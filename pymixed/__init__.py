@@ -9,6 +9,7 @@ from ._inference.bootstrap import Bootstrap
 from ._inference.comparison import anova
 from ._inference.pbtest import pbtest
 from .design import MixedDesign, Term
+from .many import ManyFits, fit_many, fit_many_arrays
 from .solution import GLMMSolution, LMMSolution
 from .solvers import glmer, glmm, lmer, lmm
 
@@ -19,6 +20,7 @@ __all__ = [
     "Bootstrap",
     "GLMMSolution",
     "LMMSolution",
+    "ManyFits",
     "MixedDesign",
     "Term",
     "__version__",
@@ -26,6 +28,8 @@ __all__ = [
     "datasets",
     "errors",
     "families",
+    "fit_many",
+    "fit_many_arrays",
     "glmer",
     "glmm",
     "lmer",

@@ -84,7 +84,7 @@ class Convergence:
     min_eigenvalue : float
         Smallest eigenvalue of the Hessian of the free parameters, scaled to a unit diagonal.
     gradient_norm : float
-        Largest absolute derivative of the free parameters.
+        Largest absolute derivative of the free parameters, in coordinates whose columns are centred and scaled.
     active : tuple of (str, float)
         Parameters held at their boundary, each with the derivative of the criterion there.
     message : str
@@ -203,9 +203,10 @@ class VarianceUncertainty:
     Attributes
     ----------
     vcov_varpar : (m + 1, m + 1) array
-        Asymptotic covariance of (theta, sigma); parameters held at their boundary have none.
+        Asymptotic covariance of (theta, sigma), theta in coordinates whose columns are centred and scaled; parameters
+        held at their boundary have none.
     jac_vcov_beta : (m + 1, p, p) array
-        Derivatives of the covariance of the coefficients in (theta, sigma).
+        Derivatives of the covariance of the coefficients in the same (theta, sigma).
     held : tuple of str
         Names of the entries of theta that are held at their boundary.
     """

@@ -179,6 +179,12 @@ class LinearCriterion(Criterion, Protocol):
     def variance_derivatives(self, parameters: Array) -> VarianceDerivatives:
         """Derivatives of the criterion and of the covariance of the fixed effects."""
 
+    def centred_derivatives(self, theta: Array) -> tuple[Array, VarianceDerivatives]:
+        """The same in coordinates of theta whose columns are centred and scaled, and theta in them.
+
+        There, columns far from zero do not make all of theta depend on one another.
+        """
+
     def fixed_modes(self, parameters: Array) -> tuple[Array, ...]:
         """Modes of the columns of X that have a coefficient, ΛM⁻¹Λ'Z'WX, per grouping factor (levels, c, p)."""
 

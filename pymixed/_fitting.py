@@ -242,16 +242,22 @@ def shared_facts(design: MixedDesign, problem: CoreProblem, params: MixedParams,
 
 # ---- findings --------------------------------------------------------------------------------------------------------
 
-def common_findings(design: MixedDesign, params: MixedParams, singular: Sequence[SingularDirection], status: str,
-                    exhausted: bool) -> list[PymixedWarning]:
-    """What there is to warn of in any mixed model."""
+def design_findings(design: MixedDesign, aliased: Sequence[str]) -> list[PymixedWarning]:
+    """What there is to warn of before the response is looked at; `aliased` are dropped columns of X."""
     found: list[PymixedWarning] = []
     dropped = design.n_rows_given - design.n
     if dropped:
         found.append(MissingValuesWarning(f"{dropped} of {design.n_rows_given} rows were dropped: missing values"))
-    if params.aliased:
+    if aliased:
         found.append(RankDeficiencyWarning(
-            f"columns of the fixed-effects matrix depend on others and were dropped: {', '.join(params.aliased)}"))
+            f"columns of the fixed-effects matrix depend on others and were dropped: {', '.join(aliased)}"))
+    return found
+
+
+def common_findings(design: MixedDesign, params: MixedParams, singular: Sequence[SingularDirection], status: str,
+                    exhausted: bool) -> list[PymixedWarning]:
+    """What there is to warn of in any mixed model."""
+    found = design_findings(design, params.aliased)
     if exhausted or not params.converged:
         verdict = "stopped early at" if params.converged else "not converged:"
         found.append(ConvergenceWarning(f"{verdict} {params.convergence.message} (optimizer: {status})"))

@@ -20,7 +20,7 @@ from .errors import InputError, InputTypeError
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Column: TypeAlias = FloatArray | Categorical
-_AnyColumn = TypeVar("_AnyColumn", bound=Column)
+AnyColumn = TypeVar("AnyColumn", FloatArray, Categorical, Column)
 
 _LARGE = 4096  # values from which a temporary costs more than the care that a sum needs
 
@@ -58,6 +58,7 @@ class Table:
                                  f"arrays, got {type(data).__name__}")
         if not self.names:
             raise InputError(f"{argument}: expected at least one column, got none")
+        self._known = frozenset(self.names)  # there may be very many
 
     @property
     def n_rows(self) -> int:
@@ -69,6 +70,10 @@ class Table:
     def column(self, name: str) -> Column:
         """A column as float64 array, or as Categorical where it holds strings, booleans or categories."""
         return self._checked(name, column(self._raw(name), f"column {name!r}"))
+
+    def numbers(self, name: str) -> FloatArray:
+        """A column as float64 array, booleans as 0 and 1."""
+        return self._checked(name, numbers(self._raw(name), f"{self._argument}: column {name!r}"))
 
     def factor(self, name: str) -> Categorical:
         """A column as Categorical whatever it holds: numbers become labels."""
@@ -84,11 +89,11 @@ class Table:
         return f"{self._argument}: no column {name!r}; did you mean {' or '.join(map(repr, close))}?"
 
     def _raw(self, name: str) -> Any:
-        if name not in self.names:
+        if name not in self._known:
             raise InputError(self.unknown(name))
         return self._get(name)
 
-    def _checked(self, name: str, values: _AnyColumn) -> _AnyColumn:
+    def _checked(self, name: str, values: AnyColumn) -> AnyColumn:
         if self._n_rows is None:
             self._n_rows = len(values)
         if len(values) != self._n_rows:
@@ -168,6 +173,11 @@ def matrix(values: Any, what: str, n: int) -> FloatArray:
     if array.ndim != 2 or len(array) != n:
         raise InputError(f"{what}: expected shape ({n}, p), one row per value of the response, got {array.shape}")
     return array.astype(np.float64, copy=False)
+
+
+def take_rows(values: AnyColumn, rows: NDArray[np.intp]) -> AnyColumn:
+    """A column or matrix at some rows."""
+    return values.take(rows) if isinstance(values, Categorical) else values[rows]
 
 
 def complete_rows(columns: Mapping[str, Column | None], n: int, na_action: str) -> NDArray[np.intp] | None:

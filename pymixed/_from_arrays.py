@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ._categorical import Categorical
 from ._family import Family
-from ._frames import Column, FloatArray, complete_rows, factor, matrix, numbers
+from ._frames import Column, FloatArray, complete_rows, factor, matrix, numbers, take_rows
 from ._parts import (
     FixedVariable,
     GroupingFactor,
@@ -46,7 +46,7 @@ def read_arrays(y: ArrayLike, X: ArrayLike, groups: Mapping[str, ArrayLike], ran
         {"y": response, "X": fixed, **prior, **{f"groups[{name!r}]": values for name, values in labels.items()},
          **{f"random_data[{name!r}]": values for name, values in data.items()}}, n_given, na_action)
     if rows is not None:
-        response = response.take(rows) if isinstance(response, Categorical) else response[rows]
+        response = take_rows(response, rows)
         fixed = fixed[rows]
         labels = {name: values.take(rows) for name, values in labels.items()}
         data = {name: values[rows] for name, values in data.items()}
@@ -124,6 +124,10 @@ class ArrayEncoder:
     def fixed_matrix(self, columns: Mapping[str, Column], n: int) -> FloatArray:
         """Refused as well."""
         raise InputError("the model was fitted from arrays, whose columns of X are given and not made of others")
+
+    def take(self, rows: NDArray[np.intp]) -> ArrayEncoder:
+        """Itself: it holds no rows."""
+        return self
 
 
 def _labels(groups: Mapping[str, ArrayLike], n: int) -> dict[str, Categorical]:

@@ -1,7 +1,7 @@
 """From a formula and a table to the parts of a model, and from new rows to the same columns."""
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._categorical import Categorical, cross, factorize
 from ._family import Family
-from ._frames import Column, FloatArray, Table, check_finite, complete_rows, numbers
+from ._frames import Column, FloatArray, Table, check_finite, complete_rows, numbers, take_rows
 from ._model_matrix import (
     KNOWN_NAMES,
     Block,
@@ -45,10 +45,17 @@ if TYPE_CHECKING:
 
 
 def read_formula(formula: str, data: Any, weights: ArrayLike | str | None, offset: ArrayLike | str | None,
-                 contrasts: Mapping[str, Contrast] | None, na_action: str, family: Family | None,
-                 zi: str | None) -> ModelParts:
-    """Evaluate a formula on a table; the arguments are those of `MixedDesign.from_formula`."""
-    parsed, table, contrasts = _parsed(formula, family, zi), Table(data), dict(contrasts or {})
+                 contrasts: Mapping[str, Contrast] | None, na_action: str, family: Family | None, zi: str | None,
+                 placeholder: Callable[[int], FloatArray] | None = None) -> ModelParts:
+    """Evaluate a formula on a table; the arguments are those of `MixedDesign.from_formula`.
+
+    `placeholder` gives a response for n rows where the formula's own is only a name.
+    """
+    parsed, table, contrasts = _parsed(formula, family, zi, placeholder is not None), Table(data), dict(contrasts or {})
+    response_name = parsed.response
+    if placeholder is not None:
+        response_name = response_name.strip("`") or "y"
+        parsed = replace(parsed, response="")
     _check_names(parsed, table, family)
     check_contrasts(contrasts)
 
@@ -67,7 +74,8 @@ def read_formula(formula: str, data: Any, weights: ArrayLike | str | None, offse
     blocks = encode(parsed, columns, n, contrasts, {})
     fixed = blocks[parsed.fixed]
     zero_inflation = blocks[parsed.zi_fixed] if parsed.zi else None
-    y, weights = finish(_response(parsed, columns, n), prior["weights"], parsed.response, family, rows)
+    given = placeholder(n) if placeholder else _response(parsed, columns, n)
+    y, weights = finish(given, prior["weights"], response_name, family, rows)
     names = dict.fromkeys(names for bar in parsed.bars for names in bar.groups)
     factors = tuple(GroupingFactor(":".join(parts), crossed.codes, crossed.levels)
                     for parts in names for crossed in [cross(groups[name] for name in parts)])
@@ -81,12 +89,12 @@ def read_formula(formula: str, data: Any, weights: ArrayLike | str | None, offse
         {name: columns[name] for name in split_names(parsed.fixed)[0] if name in columns})
     return ModelParts(
         y, fixed.matrix, fixed.names, factors, terms, weights, _total_offset(parsed, blocks, prior["offset"]),
-        parsed.response, formula, rows, table.n_rows, zero_inflation.matrix if zero_inflation else None,
+        response_name, formula, rows, table.n_rows, zero_inflation.matrix if zero_inflation else None,
         zero_inflation.names if zero_inflation else (), encoder)
 
 
-def _parsed(formula: str, family: Family | None, zi: str | None) -> ParsedFormula:
-    parsed = parse(formula)
+def _parsed(formula: str, family: Family | None, zi: str | None, many: bool) -> ParsedFormula:
+    parsed = parse(formula, many)
     if zi is not None:
         check_zero_inflation(zi)
         if family is None or not family.distribution.counts:
@@ -186,6 +194,11 @@ class FormulaEncoder:
         values = {name: column if self.categorical[name] else _as_numbers(column)
                   for name, column in columns.items()}
         return model_matrix(self.specs[self.parsed.fixed], values, n, self.contrasts, self.parsed.text).matrix
+
+    def take(self, rows: NDArray[np.intp]) -> FormulaEncoder:
+        """The encoder of some rows of the fit."""
+        columns = {name: take_rows(values, rows) for name, values in self.fixed_columns.items()}
+        return replace(self, fixed_columns=columns)
 
     def _offset(self, table: Table, offset: ArrayLike | None) -> FloatArray | None:
         if offset is None and self.has_offset and self.offset_column is None:

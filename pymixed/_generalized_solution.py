@@ -59,6 +59,10 @@ class GLMMSolution(DescribedSolution[GLMMParams]):
         return self.params.family_name
 
     @property
+    def _response_family(self) -> Family:
+        return self._family
+
+    @property
     def link_name(self) -> str:
         """Name of the link, as R spells it."""
         return self.params.link_name

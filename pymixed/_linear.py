@@ -89,7 +89,15 @@ class LinearEngine(CoreEngine[_core.Deviance]):
 
     def variance_derivatives(self, theta: Array) -> VarianceDerivatives:
         """Derivatives of the criterion and of the covariance of the fixed effects over sigma squared."""
-        gradient, hessian, C, dC, d_pwrss = self.core.variance_derivatives(theta)
+        return self._derivatives(theta, internal=False)
+
+    def centred_derivatives(self, theta: Array) -> tuple[Array, VarianceDerivatives]:
+        """The same in coordinates of centred and scaled columns, and theta in them."""
+        x = self.core.to_internal(theta)
+        return x, self._derivatives(x, internal=True)
+
+    def _derivatives(self, theta: Array, internal: bool) -> VarianceDerivatives:
+        gradient, hessian, C, dC, d_pwrss = self.core.variance_derivatives(theta, internal)
         return VarianceDerivatives(gradient, hessian, C, np.asarray(dC).reshape(len(theta), *C.shape), d_pwrss)
 
     def constrained_fit(self, kind: str, place: tuple[int, int, int], value: float, start: Array) -> ConstrainedFit:
@@ -145,7 +153,8 @@ def estimate_linear(design: MixedDesign, timer: Timer,
     with timer.section("optimization"):
         if optimizer == "newton":
             found, estimates = engine.core.fit(None, 1e-3 * options.tol, options.max_iter)
-            theta, objective, n_iter, status = found.parameters, found.objective, found.n_evaluations, found.status
+            x, theta, objective = found.internal, found.parameters, found.objective
+            n_iter, status = found.n_evaluations, found.status
             exhausted = not found.success and n_iter >= options.max_iter
         else:
             x, n_iter, status, exhausted = minimize_with_scipy(engine.core, engine.core.start(), options)
@@ -161,14 +170,15 @@ def estimate_linear(design: MixedDesign, timer: Timer,
 
     nu = design.n - len(beta) if reml else design.n
     sigma2 = pwrss / nu
-    free = free_parameters(design.terms, theta if compute_satterthwaite or optimizer != "newton" else found.internal)
     with timer.section("satterthwaite"):
         df, uncertainty = np.full(len(beta), float(design.n - len(beta))), None
         if compute_satterthwaite:
-            derivatives = engine.variance_derivatives(theta)
+            x, derivatives = engine.centred_derivatives(theta)
             gradient, hessian = derivatives.gradient, derivatives.hessian
-            uncertainty = variance_uncertainty(derivatives, np.sqrt(sigma2), nu, free, theta_names(design.terms))
+            uncertainty = variance_uncertainty(derivatives, np.sqrt(sigma2), nu, free_parameters(design.terms, x),
+                                               theta_names(design.terms))
             df = satterthwaite(np.eye(len(beta)), sigma2 * C, uncertainty)
+    free = free_parameters(design.terms, x)
     shared = shared_estimates(design, engine.problem, theta, beta, modes)
     convergence = certificate(shared["theta_names"], gradient, hessian, free)
     params = LMMParams(

@@ -92,8 +92,9 @@ class LMMSolution(DescribedSolution[LMMParams]):
         if params.uncertainty is not None:
             return params.uncertainty
         nu = self.n_obs - self.coefficients.size if self.reml else self.n_obs
-        return variance_uncertainty(self._variance_derivatives, self.residual_std, nu,
-                                    free_parameters(self._design.terms, self.theta), self.theta_names)
+        theta, derivatives = self._engine.centred_derivatives(self.theta)
+        return variance_uncertainty(derivatives, self.residual_std, nu, free_parameters(self._design.terms, theta),
+                                    self.theta_names)
 
     def _model_point(self) -> ModelPoint:
         return ModelPoint(self.theta, self.coefficients, np.array([self.residual_std]))
@@ -111,7 +112,7 @@ class LMMSolution(DescribedSolution[LMMParams]):
 
     @cached_property
     def _estimated(self) -> EstimatedModel:
-        return linear_model(self._engine, self._design, self.params, self._uncertainty)
+        return linear_model(self._engine, self._design, self.params, self._variance_derivatives)
 
     @cached_property
     def _likelihood_fit(self) -> LMMSolution:

@@ -3,13 +3,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._categorical import Categorical
 from ._distributions import Binomial
 from ._family import Family
 from ._frames import Column, FloatArray, all_finite, check_finite, first_offender
@@ -17,6 +18,7 @@ from .errors import InputError
 from .formula import INTERCEPT
 
 TermData: TypeAlias = tuple[FloatArray | None, ...]
+Parts = TypeVar("Parts", bound="ModelParts")
 
 _STRUCTURES = ("us", "diag")
 
@@ -244,6 +246,9 @@ class Encoder(Protocol):
     def fixed_matrix(self, columns: Mapping[str, Column], n: int) -> FloatArray:
         """X for n rows with other values of those columns."""
 
+    def take(self, rows: NDArray[np.intp]) -> Encoder:
+        """The encoder of some rows of the fit."""
+
 
 @dataclass(frozen=True, eq=False)
 class ModelParts:
@@ -276,6 +281,21 @@ class ModelParts:
     def p(self) -> int:
         """Number of columns of X."""
         return len(self.coefficient_names)
+
+    def take(self: Parts, rows: NDArray[np.intp]) -> Parts:
+        """Some of the rows, without the levels that they do not have; X is as it was for all."""
+        labels = [Categorical.from_codes(factor.codes[rows], factor.levels) for factor in self.factors]
+        return replace(
+            self, y=self.y[rows], X=self.X[rows],
+            factors=tuple(GroupingFactor(factor.name, kept.codes, kept.levels)
+                          for factor, kept in zip(self.factors, labels, strict=True)),
+            terms=tuple(replace(term, data=tuple(None if column is None else column[rows] for column in term.data))
+                        for term in self.terms),
+            weights=None if self.weights is None else self.weights[rows],
+            offset=None if self.offset is None else self.offset[rows],
+            rows=rows if self.rows is None else self.rows[rows],
+            zero_inflation=None if self.zero_inflation is None else self.zero_inflation[rows],
+            encoder=self.encoder.take(rows))
 
 
 def check(parts: ModelParts, family: Family | None) -> None:

@@ -32,8 +32,7 @@ class CoreResampler:
     statuses: tuple[str, ...] = _core.STATUSES
 
     def __init__(self, design: MixedDesign, point: ModelPoint, start: Array, tol: float, max_iter: int) -> None:
-        codes, _, _, columns = structure(design)
-        self.rows = _core.Rows(design.y, design.X, codes, columns, design.weights, design.offset)
+        self.rows = core_rows(design)
         self.point = _core.ModelPoint(point.theta, point.coefficients, point.extra)
         self._start, self._tolerance, self._max_iter = start, 1e-3 * tol, max_iter
 
@@ -62,18 +61,18 @@ class LinearResampler(CoreResampler):
     def draw(self, plan: Plan, first: int, count: int) -> RefitArrays:
         draws, options = _core.Draws(plan.seed, first, count), self.options(plan.n_threads)
         if plan.clusters is not None:
-            return RefitArrays(*_core.fit_linear_clusters(
+            return _arrays(_core.fit_linear_clusters(
                 self._problem, self.rows, core_clusters(plan.clusters), self._reml, draws, options))
         if plan.pools is not None:
-            return RefitArrays(*self._core.residual(self.point, core_pools(plan.pools), draws, options))
-        return RefitArrays(*self._core.parametric(self.point, draws, options))
+            return _arrays(self._core.residual(self.point, core_pools(plan.pools), draws, options))
+        return _arrays(self._core.parametric(self.point, draws, options))
 
     def responses(self, plan: Plan, first: int, count: int) -> Array:
         pools = None if plan.pools is None else core_pools(plan.pools)
         return self._core.responses(self.point, pools, _core.Draws(plan.seed, first, count))
 
     def fit(self, Y: Array, n_threads: int) -> RefitArrays:
-        return RefitArrays(*self._core.fit_columns(Y, self.options(n_threads)))
+        return _arrays(self._core.fit_columns(Y, None, None, self.options(n_threads)))
 
 
 class GeneralizedResampler(CoreResampler):
@@ -95,29 +94,42 @@ class GeneralizedResampler(CoreResampler):
         super().__init__(design, point, np.concatenate([point.theta, beta, point.extra]), tol, max_iter)
         self._problem, self._zero_inflation, self._family = problem, design.zero_inflation, family
         self._n_agq, self._curvature = n_agq, curvature
-        self._core = _core.GeneralizedRefits(problem, n_agq, curvature)
+        self._core = _core.GeneralizedRefits(problem, self.rows, design.zero_inflation, n_agq, curvature)
 
     def draw(self, plan: Plan, first: int, count: int) -> RefitArrays:
         draws, options = _core.Draws(plan.seed, first, count), self.options(plan.n_threads)
         if plan.clusters is not None:
-            return RefitArrays(*_core.fit_generalized_clusters(
+            return _arrays(_core.fit_generalized_clusters(
                 self._problem, self.rows, self._zero_inflation, core_clusters(plan.clusters), self._n_agq,
                 self._curvature, draws, options))
         self._check_family()
-        return RefitArrays(*self._core.parametric(self.point, draws, options))
+        return _arrays(self._core.parametric(self.point, draws, options))
 
     def responses(self, plan: Plan, first: int, count: int) -> Array:
         self._check_family()
         return self._core.responses(self.point, _core.Draws(plan.seed, first, count))
 
     def fit(self, Y: Array, n_threads: int) -> RefitArrays:
-        return RefitArrays(*self._core.fit_columns(Y, self.options(n_threads)))
+        return _arrays(self._core.fit_columns(Y, None, None, self.options(n_threads)))
 
     def _check_family(self) -> None:
         if isinstance(self._family, Custom):
             raise InputError("family: expected one of the package's own to simulate responses from, got "
                              f"{self._family!r}, whose distribution is only known by its density; a cluster bootstrap "
                              "simulates nothing")
+
+
+def core_rows(design: MixedDesign) -> _core.Rows:
+    """Rows of a design as the core takes them."""
+    codes, _, _, columns = structure(design)
+    return _core.Rows(design.y, design.X, codes, columns, design.weights, design.offset)
+
+
+def _arrays(refits: _core.Refits) -> RefitArrays:
+    coefficients, covariance, theta, extra, objective, status, n_evaluations, *_ = refits
+    p = coefficients.shape[1]
+    diagonal = np.cumsum(np.arange(1, p + 1)) - 1  # of a lower triangle row by row
+    return RefitArrays(coefficients, np.sqrt(covariance[:, diagonal]), theta, extra, objective, status, n_evaluations)
 
 
 def core_clusters(clusters: Clusters) -> _core.Clusters:

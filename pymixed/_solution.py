@@ -5,13 +5,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Literal, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ._common import Array, Convergence, P, Result, VarCompSummary
 from ._engine import Criterion
+from ._family import Family
 from ._tables import Summary
 from .design import MixedDesign
 from .errors import InputError, InputTypeError, PymixedWarning
@@ -19,6 +20,8 @@ from .inference import SingularDirection, singular_directions
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Self = TypeVar("Self", bound="MixedSolution[Any]")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -140,6 +143,48 @@ class MixedSolution(ABC, Generic[P]):
     def theta_names(self) -> tuple[str, ...]:
         """Group, row and column of the template: ``"Subject.Days.(Intercept)"``; ``"Subject.Days"`` on the diagonal."""
         return self.params.theta_names
+
+    # ---- another response --------------------------------------------------------------------------------------------
+
+    def refit(self: Self, y: ArrayLike, weights: ArrayLike | None = None) -> Self:
+        """Fit the same model to another response, with the options of this fit.
+
+        `pymixed.fit_many` is for many of them.
+
+        Parameters
+        ----------
+        y : array_like (n,) or (n, 2)
+            A value for every row of the fit, or for every row that its data had: the forms of `lmm` and `glmm`. Rows
+            without a value are left out; the columns of X stay what they were, also where their making looked at all
+            rows (`scale`, `poly`).
+        weights : array_like (n,), optional
+            Prior weights, likewise. By default those of this fit; two columns of counts bring their numbers of trials.
+
+        Returns
+        -------
+        LMMSolution or GLMMSolution
+            Whose `warnings` are those of any fit, of which only a `ConvergenceWarning` is also shown.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            A response that the model cannot be fitted to.
+
+        Examples
+        --------
+        >>> import pymixed as pm
+        >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy"))
+        >>> fit.refit(fit.fitted_values + 2 * fit.residuals).coefficients.round(2).tolist()
+        [251.41, 10.47]
+        """
+        design = self._design.with_response(y, weights, self._response_family)
+        solution: Self = self._engine.refit(design)
+        return solution
+
+    @property
+    def _response_family(self) -> Family | None:
+        """Family of the response, None of a linear model."""
+        return None
 
     # ---- tables ------------------------------------------------------------------------------------------------------
 

@@ -6,14 +6,18 @@ encodes new rows for predictions.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from ._family import Family
+from ._frames import AnyColumn, complete_rows, numbers, take_rows
 from ._from_arrays import RandomEffects, read_arrays
 from ._parts import GroupingFactor, ModelParts, NewRows, RandomTerm, Term, check
+from ._responses import array_response, finish
+from .errors import InputError
 
 if TYPE_CHECKING:
     from ._model_matrix import Contrast
@@ -160,6 +164,52 @@ class MixedDesign(ModelParts):
         """
         return cls._checked(
             read_arrays(y, X, groups, random_effects, random_data, weights, offset, na_action, family), family)
+
+    def with_response(self, y: ArrayLike, weights: ArrayLike | None = None,
+                      family: Family | None = None) -> MixedDesign:
+        """The design with another response.
+
+        Parameters
+        ----------
+        y : array_like (n,) or (n, 2)
+            A value for every row of the design, or for every row that the user's data had; in the forms that `validate`
+            takes. Rows without a value are left out.
+        weights : array_like (n,), optional
+            Prior weights, likewise; by default those of the design, of two columns of counts none.
+        family : Family, optional
+            As for `validate`.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            A response that the model cannot be fitted to.
+
+        Examples
+        --------
+        >>> from pymixed.design import MixedDesign
+        >>> data = {"y": [1.0, 3.0, 2.0, 5.0, 4.0, 7.0], "x": [0, 1, 2, 0, 1, 2], "g": list("aaabbb")}
+        >>> MixedDesign.from_formula("y ~ x + (1 | g)", data).with_response([1, 2, 4, float("nan"), 5, 3]).n
+        5
+        """
+        given = self._in_rows(array_response(y, family), "y")
+        prior = None if weights is None else self._in_rows(numbers(weights, "weights"), "weights")
+        complete, design = complete_rows({"y": given, "weights": prior}, self.n, "drop"), self
+        if complete is not None:
+            design, given = self.take(complete), take_rows(given, complete)
+            prior = None if prior is None else prior[complete]
+        are_counts = isinstance(given, np.ndarray) and given.ndim == 2
+        values, total = finish(given, design.weights if prior is None and not are_counts else prior,
+                               self.response_name, family, design.rows)
+        return self._checked(replace(design, y=values, weights=total), family)
+
+    def _in_rows(self, values: AnyColumn, argument: str) -> AnyColumn:
+        """Values for the rows of the design, of values for them or for the rows given."""
+        if len(values) == self.n:
+            return values
+        if self.rows is None or len(values) != self.n_rows_given:
+            given = "" if self.rows is None else f", or {self.n_rows_given}, one per row given"
+            raise InputError(f"{argument}: expected {self.n} values, one per row used{given}, got {len(values)}")
+        return take_rows(values, self.rows)
 
     @classmethod
     def _checked(cls, parts: ModelParts, family: Family | None) -> MixedDesign:

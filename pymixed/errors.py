@@ -26,6 +26,7 @@ __all__ = [
     "RefitWarning",
     "SeparationWarning",
     "SingularFitWarning",
+    "WorkerError",
 ]
 
 
@@ -78,6 +79,10 @@ class FormulaError(InputError):
 
 class MemoryLimitError(PymixedError, MemoryError):
     """A model needs more memory than there is; raised before anything is allocated."""
+
+
+class WorkerError(PymixedError, RuntimeError):
+    """A worker of the `executor` was lost: killed, out of memory, or its machine gone."""
 
 
 class PymixedWarning(UserWarning):

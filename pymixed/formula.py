@@ -82,7 +82,7 @@ class ParsedFormula:
         return self.zi.partition("~")[2].strip()
 
 
-def parse(formula: str) -> ParsedFormula:
+def parse(formula: str, many: bool = False) -> ParsedFormula:
     """Cut a mixed-model formula into its parts.
 
     Parameters
@@ -90,6 +90,8 @@ def parse(formula: str) -> ParsedFormula:
     formula : str
         lme4's grammar, with Python expressions: `(1 | g)`, `(x | g)`, `(0 + x | g)`, `(x || g)`, `(1 | a/b)`,
         `(1 | a:b)`, `offset(e)`, `log(y) ~ ...`, names in backticks.
+    many : bool
+        Whether the responses are given elsewhere: then the left of `~` is empty or a name for them.
 
     Returns
     -------
@@ -114,11 +116,11 @@ def parse(formula: str) -> ParsedFormula:
     """
     if not isinstance(formula, str):
         raise InputTypeError(f"formula: expected a string such as 'y ~ x + (1 | g)', got {type(formula).__name__}")
-    return _parse(formula)
+    return _parse(formula, many)
 
 
 @lru_cache(maxsize=256)
-def _parse(formula: str) -> ParsedFormula:
+def _parse(formula: str, many: bool) -> ParsedFormula:
     whole = _Piece(formula, *_scan(formula), 0, len(formula), -1)
     tildes = whole.find("~")
     if not tildes:
@@ -126,7 +128,10 @@ def _parse(formula: str) -> ParsedFormula:
     if len(tildes) > 1:
         raise whole.error("a formula has one '~'", tildes[1])
     response, right = whole.cut(0, tildes[0]), whole.cut(tildes[0] + 1, whole.end)
-    if not response.text:
+    if many and response.text and split_names(response.text) != ((response.text.strip("`"),), ()):
+        raise response.error("the responses are the columns of Y: expected nothing or a name for them on the left of "
+                             "'~'; transform Y itself")
+    if not many and not response.text:
         raise whole.error("missing response on the left of '~'", tildes[0])
 
     fixed: list[str] = []

@@ -39,6 +39,9 @@ class DenseEngine:
         dC = np.array([at.C @ (VX.T @ dV @ VX) @ at.C for dV in at.dV])
         return VarianceDerivatives(at.gradient, at.hessian, at.C, dC, at.r2_gradient)
 
+    def centred_derivatives(self, theta: Array) -> tuple[Array, VarianceDerivatives]:
+        return theta, self.variance_derivatives(theta)
+
     def conditional_covariances(self, theta: Array) -> tuple[Array, ...]:
         at = self.model.at(theta)
         scaled = at.conditional_covariance / at.sigma2

@@ -253,6 +253,9 @@ def test_moving_a_covariate_keeps_eight_digits(terms: tuple[TermSpec, ...], shif
     assert_allclose(b.se[1], a.se[1] / scale, rtol=DIGITS)
     assert_allclose(b.log_likelihood, a.log_likelihood - np.log(scale), rtol=DIGITS)
     assert_allclose(b.fitted_values, a.fitted_values, rtol=DIGITS, atol=DIGITS)
+    # degrees of freedom rest on differences of the gradient, good to about 1e-8 of the Hessian's condition
+    assert_allclose(b.df_satterthwaite[1], a.df_satterthwaite[1], rtol=1e-6)
+    assert b.converged
 
 
 @extended

@@ -14,12 +14,17 @@ def of_inference(*modules: str) -> set[str]:
     return {f"_inference.{name}" for name in modules}
 
 
+def of_many(*modules: str) -> set[str]:
+    """Modules of the folder _many."""
+    return {f"_many.{name}" for name in modules}
+
+
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_inference"},
+    {"errors", "_inference", "_many"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters"},
-    {"_frames"},
+    {"_frames", "_executors"},
     {"_links", "_distributions"},
     {"_family"},
     {"_custom"},
@@ -51,13 +56,17 @@ PYTHON_LAYERS = [
     {"_fitting"},
     {"_refits"},
     {"_linear", "_generalized"},
-    {"solvers"},
+    of_many("triangles", "moderation", "rows", "responses"),
+    of_many("fits", "designs", "jobs"),
+    of_many("running"),
+    {"solvers", "many"},
     {"datasets"},
     {"__init__"},
     {"cli"},
     {"__main__"},
 ]
-CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "__init__"}  # who may import the compiled core
+# Who may import the compiled core.
+CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__"}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
 # line work together and may include one another.
@@ -69,8 +78,8 @@ CPP_LAYERS = [
     {"canonical_kernels", "links"},
     {"family", "families", "families_binomial", "families_counts", "families_continuous", "tweedie", "zero_inflation"},
     {"crossproducts", "crossproducts_basis", "crossproducts_levels", "crossproducts_merge", "crossproducts_state",
-     "couplings", "basis", "row_packer", "chunk_kernels"},
-    {"dense_kernels", "sparse_cholesky", "gauss_hermite"},
+     "couplings", "basis", "row_packer", "chunk_kernels", "reweighting"},
+    {"dense_kernels", "sparse_cholesky", "gauss_hermite", "pattern_lanes"},
     {"problem", "leading", "tail", "schur"},
     {"pls", "template_parameters", "sorted_rows"},
     {"penalized_factor"},
@@ -82,8 +91,9 @@ CPP_LAYERS = [
     {"template_objective"},
     {"generalized_problem", "pirls", "quadrature", "generalized_rows", "generalized_deviance", "generalized_curvature",
      "generalized_estimates", "generalized_clusters", "fit", "minque"},
-    {"parallel", "cluster_resampling"},
-    {"refit", "simulation", "cluster_refits"},
+    {"parallel", "owned_rows", "cluster_resampling", "uncertainty"},
+    {"own_design"},
+    {"refit", "response_columns", "pattern_fits", "simulation", "cluster_refits"},
     {"profile", "profile_chart", "profile_objective"},
 ]
 

@@ -194,7 +194,7 @@ def test_a_correlation_of_one_has_one_side() -> None:
 def test_a_correlation_with_a_column_without_variance_has_no_profile() -> None:
     fit = fitted("slope")
     params = replace(fit.params, theta=np.array([fit.theta[0], 0.0, 0.0]))
-    model = linear_model(fit._engine, fit._design, params, fit._uncertainty)
+    model = linear_model(fit._engine, fit._design, params, fit._variance_derivatives)
     with pytest.warns(ProfileWarning, match="not defined at the estimates, .*: cor_x"):
         table = profile_intervals(curves(model, ["X1", "cor_x.(Intercept)|a"]), 0.95)
     assert table.loc["cor_x.(Intercept)|a"].isna().all()

@@ -55,16 +55,18 @@ void bind_deviance(py::module_& module) {
     deviance
         .def(
             "variance_derivatives",
-            [](SharedDeviance& self, const Vector& theta) {
+            [](SharedDeviance& self, const Vector& theta, bool internal) {
                 return self.run([&](Deviance& deviance) {
-                    Matrix hessian = deviance.hessian(theta, Coordinates::User);
-                    deviance.evaluate(theta, Coordinates::User);
+                    const Coordinates coordinates = SharedDeviance::coordinates(internal);
+                    Matrix hessian = deviance.hessian(theta, coordinates);
+                    deviance.evaluate(theta, coordinates);
                     deviance.differentiate();
                     return std::make_tuple(deviance.gradient(), std::move(hessian), deviance.unscaled_covariance(),
                                            deviance.covariance_derivatives(), deviance.pwrss_derivatives());
                 });
             },
-            py::arg("theta"), "Gradient, Hessian, (X'V^-1X)^-1, its derivatives and those of r^2 in theta.")
+            py::arg("theta"), py::arg("internal") = false,
+            "Gradient, Hessian, (X'V^-1X)^-1, its derivatives and those of r^2 in theta.")
         .def(
             "conditional_covariances",
             [](SharedDeviance& self, const Vector& theta) {

@@ -16,8 +16,33 @@ py::tuple to_python(Refits&& refits) {
     py::array_t<std::int8_t> status(static_cast<py::ssize_t>(refits.status.size()));
     std::transform(refits.status.begin(), refits.status.end(), status.mutable_data(),
                    [](Status s) { return static_cast<std::int8_t>(s); });
-    return py::make_tuple(refits.beta, refits.se, refits.theta, refits.extra, refits.objective, status,
-                          py::array_t<Index>(refits.n_evaluations.size(), refits.n_evaluations.data()));
+    const auto counts = [](const std::vector<Index>& values) {
+        return py::array_t<Index>(static_cast<py::ssize_t>(values.size()), values.data());
+    };
+    return py::make_tuple(refits.beta, refits.covariance, refits.theta, refits.extra, refits.objective, status,
+                          counts(refits.n_evaluations), counts(refits.n_rows), refits.variance_covariance,
+                          refits.jacobian);
+}
+
+using Columns = py::array_t<double, py::array::f_style | py::array::forcecast>;
+
+/// @param n  rows of the problem
+Responses make_responses(const Columns& Y, const std::optional<Columns>& weights, const std::optional<Columns>& offset,
+                         Index n) {
+    const auto check = [&](const char* name, const Columns& values) {
+        if (values.ndim() != 2 || values.shape(0) != n)
+            throw std::invalid_argument(std::string(name) + ": expected " + std::to_string(n) + " rows, got " +
+                                        std::to_string(values.ndim() > 0 ? values.shape(0) : 0));
+        if (values.shape(1) != Y.shape(1))
+            throw std::invalid_argument(std::string(name) + ": expected " + std::to_string(Y.shape(1)) +
+                                        " columns as in Y, got " + std::to_string(values.shape(1)));
+    };
+    check("Y", Y);
+    if (weights)
+        check("weights", *weights);
+    if (offset)
+        check("offset", *offset);
+    return {Y.data(), weights ? weights->data() : nullptr, offset ? offset->data() : nullptr, Y.shape(1)};
 }
 
 /// Calls function() with the interpreter free.
@@ -33,10 +58,13 @@ void bind_fits(py::class_<Model>& binding) {
     binding
         .def(
             "fit_columns",
-            [](const Model& self, const Matrix& Y, const RefitOptions& options) {
-                return to_python(run([&] { return self.fit_columns(Y, options); }));
+            [](const Model& self, const Columns& Y, const std::optional<Columns>& weights,
+               const std::optional<Columns>& offset, const RefitOptions& options) {
+                const Responses responses = make_responses(Y, weights, offset, self.n());
+                return to_python(run([&] { return self.fit_columns(responses, options); }));
             },
-            py::arg("Y"), py::arg("options"))
+            py::arg("Y"), py::arg("weights"), py::arg("offset"), py::arg("options"),
+            "Fits to the columns of Y (n x r); a row takes no part where a value is NaN.")
         .def(
             "parametric",
             [](const Model& self, const ModelPoint& truth, const Draws& draws, const RefitOptions& options) {
@@ -49,7 +77,7 @@ void bind_fits(py::class_<Model>& binding) {
 
 void bind_refit(py::module_& module) {
     py::list statuses;
-    for (int code = 0; code <= static_cast<int>(Status::NotPositiveDefinite); ++code)
+    for (int code = 0; code <= static_cast<int>(Status::InvalidResponse); ++code)
         statuses.append(to_string(static_cast<Status>(code)));
     module.attr("STATUSES") = py::tuple(statuses);
 
@@ -58,15 +86,18 @@ void bind_refit(py::module_& module) {
                       const std::optional<Array>&, const std::optional<Array>&>(),
              py::arg("y"), py::arg("X"), py::arg("codes"), py::arg("columns"), py::arg("weights"), py::arg("offset"));
     py::class_<RefitOptions>(module, "RefitOptions")
-        .def(py::init([](const Vector& start, double tolerance, Index max_evaluations, int n_threads) {
-                 RefitOptions options;
-                 options.fit.start = start;
-                 options.fit.newton.tolerance = tolerance;
-                 options.fit.newton.max_evaluations = max_evaluations;
-                 options.n_threads = n_threads;
-                 return options;
-             }),
-             py::arg("start"), py::arg("tolerance"), py::arg("max_evaluations"), py::arg("n_threads"));
+        .def(
+            py::init([](const Vector& start, double tolerance, Index max_evaluations, int n_threads, bool uncertainty) {
+                RefitOptions options;
+                options.uncertainty = uncertainty;
+                options.fit.start = start;
+                options.fit.newton.tolerance = tolerance;
+                options.fit.newton.max_evaluations = max_evaluations;
+                options.n_threads = n_threads;
+                return options;
+            }),
+            py::arg("start"), py::arg("tolerance"), py::arg("max_evaluations"), py::arg("n_threads"),
+            py::arg("uncertainty") = false);
     py::class_<Draws>(module, "Draws")
         .def(py::init([](std::uint64_t seed, Index first, Index count) { return Draws{seed, first, count}; }),
              py::arg("seed"), py::arg("first"), py::arg("count"));
@@ -114,11 +145,12 @@ void bind_refit(py::module_& module) {
     py::class_<GeneralizedRefits> generalized(module, "GeneralizedRefits");
     bind_fits(generalized);
     generalized
-        .def(
-            py::init([](const std::shared_ptr<GeneralizedProblem>& problem, Index n_agq, const std::string& curvature) {
-                return std::make_unique<GeneralizedRefits>(problem, n_agq, parse_information(curvature));
-            }),
-            py::arg("problem"), py::arg("n_agq"), py::arg("curvature"))
+        .def(py::init([](const std::shared_ptr<GeneralizedProblem>& problem, const HostRows& rows,
+                         const std::optional<Array>& zero_inflation, Index n_agq, const std::string& curvature) {
+                 return std::make_unique<GeneralizedRefits>(problem, rows.view(), columns_of(zero_inflation), n_agq,
+                                                            parse_information(curvature));
+             }),
+             py::arg("problem"), py::arg("rows"), py::arg("zero_inflation"), py::arg("n_agq"), py::arg("curvature"))
         .def(
             "responses",
             [](const GeneralizedRefits& self, const ModelPoint& truth, const Draws& draws) {

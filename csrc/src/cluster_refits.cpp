@@ -17,7 +17,7 @@ Refits fit_clusters(const Problem& problem, const Rows& rows, const Clusters& cl
                     const RefitOptions& options) {
     const ClusterResampling resampling(OwnedRows(rows, problem.kept(), {}), problem.layout(), clusters.codes,
                                        clusters.count);
-    Refits refits(draws.count, problem);
+    Refits refits(draws.count, problem, options.uncertainty);
     for_each_parallel(draws.count, options.n_threads, [&] {
         return [&](Index i) {
             const ClusterResampling::Sample sample = resampling.draw(stream(draws, i));
@@ -28,7 +28,7 @@ Refits fit_clusters(const Problem& problem, const Rows& rows, const Clusters& cl
             if (drawn.p() < problem.p())
                 return;
             Deviance deviance(drawn, reml);
-            refits.set(i, fit(deviance, options.fit), deviance, sample.rows.total_weight());
+            refits.set(i, fit(deviance, options.fit), deviance, sample.rows.total_weight(), drawn.kept());
         };
     });
     return refits;
@@ -52,7 +52,7 @@ Refits fit_clusters(const GeneralizedProblem& problem, const Rows& rows, const s
                 return;
             GeneralizedDeviance deviance(drawn, n_nodes, information);
             deviance.set_response(drawn.rows().y);
-            refits.set(i, fit(deviance, options.fit), deviance);
+            refits.set(i, fit(deviance, options.fit), deviance, drawn.linear().kept(), options.uncertainty);
         };
     });
     return refits;

@@ -101,10 +101,13 @@ FitResult result_of(TemplateObjective& objective, const NewtonResult& newton, Ve
 }  // namespace
 
 FitResult fit(Deviance& deviance, const FitOptions& options) {
-    const Vector start =
-        options.start.size() > 0 ? deviance.to_internal(options.start) : minque_start(deviance.problem());
+    return fit(deviance, options.newton,
+               options.start.size() > 0 ? deviance.to_internal(options.start) : minque_start(deviance.problem()));
+}
+
+FitResult fit(Deviance& deviance, const NewtonOptions& options, const Vector& internal_start) {
     InternalObjective<Deviance> objective(deviance);
-    const NewtonResult newton = minimise(objective, start, options.newton);
+    const NewtonResult newton = minimise(objective, internal_start, options);
     return result_of(objective, newton, deviance.to_user(newton.x));
 }
 

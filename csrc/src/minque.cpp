@@ -1,64 +1,44 @@
-#include <Eigen/Cholesky>
+#include "minque.hpp"
+
 #include <Eigen/QR>
+#include <algorithm>
 #include <cmath>
 
 #include "pymixed/fit.hpp"
+#include "tail.hpp"
 
 namespace pymixed {
 
-namespace {
-
-/// Position of a column among the columns of all factors, factor after factor in internal order.
-struct Column {
-    Index factor, column;
-};
-
-}  // namespace
-
-Vector minque_start(const Problem& problem, double residual_variance) {
+Minque::Minque(const Problem& problem) : problem_(problem) {
     const CrossProducts& products = problem.products();
-    const RandomEffects& layout = problem.layout();
-    const auto& factors = layout.factors();
+    const auto& factors = problem.layout().factors();
     const Index p = products.p(), P = p + 1;
-
-    std::vector<Column> columns;
-    std::vector<Index> first_column;
-    for (std::size_t f = 0; f < factors.size(); ++f) {
-        first_column.push_back(static_cast<Index>(columns.size()));
-        for (Index j = 0; j < factors[f].n_cols; ++j)
-            columns.push_back({static_cast<Index>(f), j});
+    for (const auto& factor : factors) {
+        first_column_.push_back(n_columns_);
+        n_columns_ += factor.n_cols;
     }
-    const Index k = static_cast<Index>(columns.size());
+    const Index k = n_columns_;
 
-    // E = Z'WX R^-1 with R'R = X'WX, e = Z'W M y with M the projection off X
-    const Eigen::LLT<Matrix> XtX(products.XytXy().topLeftCorner(p, p));
-    const Vector beta = XtX.solve(products.XytXy().topRightCorner(p, 1));
-    const Matrix R_inverse = XtX.matrixU().solve(Matrix::Identity(p, p));
+    // E = Z'WX R^-1 with R'R = X'WX
+    XtX_.compute(products.XytXy().topLeftCorner(p, p));
+    const Matrix R_inverse = XtX_.matrixU().solve(Matrix::Identity(p, p));
     std::vector<RowMatrix> E;
     std::vector<Matrix> EtE(k, Matrix::Zero(p, p));
     Matrix S = Matrix::Zero(k + 1, k + 1);
-    Vector rhs = Vector::Zero(k + 1);
     for (std::size_t f = 0; f < factors.size(); ++f) {
-        const Index c = factors[f].n_cols, rows = factors[f].size();
-        const ConstRowMatrixMap B(products.factor(f).ZtXy.data(), rows, P);
+        const Index c = factors[f].n_cols, rows = factors[f].size(), first = first_column_[f];
         const double* ZtZ = products.factor(f).ZtZ.data();
-        E.emplace_back(B.leftCols(p) * R_inverse);
-        const Vector e = B.col(p) - B.leftCols(p) * beta;
-        for (Index j = 0; j < c; ++j) {
-            const Index at = first_column[f] + j;
-            for (Index r = j; r < rows; r += c) {
-                rhs[at] += e[r] * e[r];
-                EtE[at].noalias() += E[f].row(r).transpose() * E[f].row(r);
-            }
-        }
+        E.emplace_back(ConstRowMatrixMap(products.factor(f).ZtXy.data(), rows, P).leftCols(p) * R_inverse);
+        for (Index r = 0; r < rows; ++r)
+            EtE[first + r % c].noalias() += E[f].row(r).transpose() * E[f].row(r);
         for (Index g = 0; g < factors[f].n_levels; ++g)
             for (Index i = 0; i < c; ++i)
                 for (Index j = 0; j <= i; ++j) {
                     const double a = ZtZ[g * packed(c, 0) + packed(i, j)];
                     const double inner = E[f].row(g * c + i).dot(E[f].row(g * c + j));
-                    S(first_column[f] + i, first_column[f] + j) += a * (a - 2.0 * inner);
+                    S(first + i, first + j) += a * (a - 2.0 * inner);
                     if (i == j)
-                        S(k, first_column[f] + i) += a - inner;
+                        S(k, first + i) += a - inner;
                 }
     }
     for (const CouplingProducts& coupling : products.couplings()) {
@@ -70,7 +50,7 @@ Vector minque_start(const Problem& problem, double residual_variance) {
                         const double a = coupling.block[(cell * ca + i) * cb + j];
                         const double inner =
                             E[coupling.a].row(g * ca + i).dot(E[coupling.b].row(coupling.level[cell] * cb + j));
-                        S(first_column[coupling.b] + j, first_column[coupling.a] + i) += a * (a - 2.0 * inner);
+                        S(first_column_[coupling.b] + j, first_column_[coupling.a] + i) += a * (a - 2.0 * inner);
                     }
     }
     for (Index i = 0; i < k; ++i)
@@ -80,20 +60,50 @@ Vector minque_start(const Problem& problem, double residual_variance) {
         }
     S.col(k).head(k) = S.row(k).head(k);
     S(k, k) = static_cast<double>(problem.n() - p);
-    rhs[k] = products.XytXy()(p, p) - beta.dot(products.XytXy().topRightCorner(p, 1).col(0));
-    const Vector variance = S.colPivHouseholderQr().solve(rhs);
+    S_inverse_ = S.colPivHouseholderQr().solve(Matrix::Identity(k + 1, k + 1));
+}
 
-    const double y_scale = products.fixed_basis().y_scale;
-    const double unit = residual_variance > 0.0 ? residual_variance / (y_scale * y_scale) : variance[k];
-    Vector theta = Vector::Zero(layout.n_theta());
-    for (Index i = 0; i < layout.n_theta(); ++i) {
-        const auto& entry = layout.entries()[i];
-        if (entry.row != entry.col)
+Vector Minque::start(const ResponseView& response, double residual_variance) const {
+    const RandomEffects& layout = problem_.layout();
+    const auto& factors = layout.factors();
+    const Index p = problem_.p(), P = p + 1, k = n_columns_;
+    const Matrix& XytXy = *response.XytXy;
+    Vector w(P), q = Vector::Zero(k + 1);  // Z'W M y = Z'W[X y] w
+    w.head(p) = -XtX_.solve(XytXy.col(p).head(p));
+    w[p] = 1.0;
+    q[k] = XytXy.col(p).dot(w);
+    for (std::size_t f = 0; f < factors.size(); ++f) {
+        const Index c = factors[f].n_cols;
+        for (Index g = 0; g < factors[f].n_levels; ++g) {
+            const double* rows =
+                f == 0 ? response.leading + g * c * P
+                       : response.tail->data() + problem_.tail().block_start[problem_.tail().block_of[f][g]] * P;
+            for (Index j = 0; j < c; ++j) {
+                const double e = Eigen::Map<const Vector>(rows + j * P, P).dot(w);
+                q[first_column_[f] + j] += e * e;
+            }
+        }
+    }
+    Vector theta(layout.n_theta());
+    start_into(q, residual_variance, response.scale, theta);
+    return theta;
+}
+
+void Minque::start_into(const Vector& q, double residual_variance, double y_scale, Vector& theta) const {
+    const auto& entries = problem_.layout().entries();
+    const auto variance = [&](Index column) { return S_inverse_.row(column).dot(q); };
+    const double unit = residual_variance > 0.0 ? residual_variance / (y_scale * y_scale) : variance(n_columns_);
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        theta[i] = 0.0;
+        if (entries[i].row != entries[i].col)
             continue;
-        const double ratio = variance[first_column[entry.factor] + entry.row] / unit;
+        const double ratio = variance(first_column_[entries[i].factor] + entries[i].row) / unit;
         theta[i] = unit > 0.0 && std::isfinite(ratio) ? std::sqrt(std::min(std::max(ratio, 0.04), 1e12)) : 1.0;
     }
-    return theta;
+}
+
+Vector minque_start(const Problem& problem, double residual_variance) {
+    return Minque(problem).start(problem.response(), residual_variance);
 }
 
 }  // namespace pymixed

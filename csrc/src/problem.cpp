@@ -45,7 +45,26 @@ Problem::Problem(RandomEffects layout, const Rows& rows, Method method, double m
     : Problem(std::make_shared<const CrossProducts>(std::move(layout), rows), method, memory_limit) {}
 
 Problem::Problem(std::shared_ptr<const CrossProducts> products, Method method, double memory_limit)
-    : products_(std::move(products)), aliased_(dependent_columns(*products_)) {
+    : products_(std::move(products)) {
+    drop_dependent_columns();
+    if (method == Method::Single && has_tail())
+        throw std::invalid_argument("method: 'single' needs one grouping factor, got " +
+                                    std::to_string(this->layout().factors().size()));
+    leading_ = std::make_unique<Leading>(*products_);
+    tail_ = has_tail() ? std::make_unique<Tail>(*products_, method, memory_limit) : std::make_unique<Tail>();
+    sum_patterns();
+}
+
+Problem::Problem(const Problem& analysed, std::shared_ptr<const CrossProducts> products)
+    : products_(std::move(products)) {
+    drop_dependent_columns();
+    leading_ = std::make_unique<Leading>(*products_);
+    tail_ = has_tail() ? std::make_unique<Tail>(*analysed.tail_, *products_) : std::make_unique<Tail>();
+    sum_patterns();
+}
+
+void Problem::drop_dependent_columns() {
+    aliased_ = dependent_columns(*products_);
     for (Index j = 0; j < products_->p(); ++j) {
         bool dropped = false;
         for (const Index k : aliased_)
@@ -58,12 +77,10 @@ Problem::Problem(std::shared_ptr<const CrossProducts> products, Method method, d
     if (n() <= p())
         throw std::invalid_argument("X: expected more rows than independent columns, got " + std::to_string(n()) +
                                     " rows and rank " + std::to_string(p()));
-    if (method == Method::Single && has_tail())
-        throw std::invalid_argument("method: 'single' needs one grouping factor, got " +
-                                    std::to_string(this->layout().factors().size()));
-    leading_ = std::make_unique<Leading>(*products_);
-    tail_ = has_tail() ? std::make_unique<Tail>(*products_, method, memory_limit) : std::make_unique<Tail>();
-    // worth it where the sums over patterns are smaller than the levels themselves
+}
+
+/// Sums over patterns take the place of the levels where they are smaller.
+void Problem::sum_patterns() {
     if (!has_tail() &&
         leading_->n_patterns * (leading_->c + 1) * leading_->P <= 2 * leading_->n_levels + 64 * leading_->P)
         leading_->sum_moments(products_->factor(0).ZtXy.data());

@@ -6,9 +6,10 @@
 
 namespace pymixed {
 
-ResponseSums::ResponseSums(const Problem& problem, const SortedRows& rows)
+ResponseSums::ResponseSums(const Problem& problem, const SortedRows& rows, const Vector* weights)
     : problem_(problem),
       rows_(rows),
+      weights_(weights != nullptr ? *weights : rows.weights),
       XytXy_(*problem.response().XytXy),
       leading_(problem.products().factor(0).ZtXy),
       moments_(problem.leading().moments),
@@ -17,7 +18,7 @@ ResponseSums::ResponseSums(const Problem& problem, const SortedRows& rows)
       rest_(rows.n),
       weighted_(rows.n),
       sums_(rows.q),
-      sum_weights_(rows.weights.size() > 0 ? rows.weights.sum() : static_cast<double>(rows.n)) {
+      sum_weights_(weights_.size() > 0 ? weights_.sum() : static_cast<double>(rows.n)) {
     const Index p = problem.p();
     XtWX_.compute(XytXy_.topLeftCorner(p, p));
 }
@@ -30,8 +31,8 @@ void ResponseSums::set(const Vector& y) {
     if (rows_.offset.size() > 0)
         rest_ -= rows_.offset;
     const auto weigh = [&] {
-        if (rows_.weights.size() > 0)
-            weighted_ = rows_.weights.cwiseProduct(rest_);
+        if (weights_.size() > 0)
+            weighted_ = weights_.cwiseProduct(rest_);
         else
             weighted_ = rest_;
     };

@@ -15,7 +15,8 @@ namespace pymixed {
 
 class ResponseSums {
  public:
-    ResponseSums(const Problem& problem, const SortedRows& rows);
+    /// @param weights  of the rows in the place of their own, in their order; null: their own
+    ResponseSums(const Problem& problem, const SortedRows& rows, const Vector* weights = nullptr);
 
     /// @param y  n values in the order of the sorted rows, offset included
     void set(const Vector& y);
@@ -27,6 +28,7 @@ class ResponseSums {
 
     const Problem& problem_;
     const SortedRows& rows_;
+    const Vector& weights_;
     Eigen::LLT<Matrix> XtWX_;
     Matrix XytXy_;
     std::vector<double> leading_, moments_;

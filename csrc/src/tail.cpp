@@ -137,6 +137,20 @@ Tail::Tail(const CrossProducts& products, Method method, double memory_limit) {
     fill_trailing(products);
 }
 
+Tail::Tail(const Tail& analysed, const CrossProducts& products)
+    : block_factor(analysed.block_factor),
+      block_start(analysed.block_start),
+      block_of(analysed.block_of),
+      scalar(analysed.scalar),
+      below_start(analysed.below_start),
+      below(analysed.below),
+      pattern(analysed.pattern),
+      dense_flops(analysed.dense_flops),
+      sparse_flops(analysed.sparse_flops) {
+    fill_couplings(products);
+    fill_trailing(products);
+}
+
 double Tail::workspace_bytes() const {
     // S0 and S; the other arrays of a workspace grow with the levels and the couplings alone, as the data do
     const double q_tail = static_cast<double>(block_start.back());

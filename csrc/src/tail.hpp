@@ -22,6 +22,8 @@ struct Tail {
     /// Orders and analyses; Method::Automatic chooses.
     /// Throws MemoryLimit where the factor would need more than `memory_limit` bytes (0: no limit).
     Tail(const CrossProducts& products, Method method, double memory_limit);
+    /// The analysis of another tail on sums in the same cells.
+    Tail(const Tail& analysed, const CrossProducts& products);
 
     Index q() const { return static_cast<Index>(column_start.size()) - 1; }
     Index n_blocks() const { return static_cast<Index>(block_factor.size()); }

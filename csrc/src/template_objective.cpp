@@ -85,14 +85,16 @@ bool TemplateObjective::turn_rows(const Vector& x, const Vector& step, Vector& p
     return turned;
 }
 
-/// Whether the smallest singular value of a triangular T is below `singular`.
-static bool is_singular(const Matrix& T) {
+bool may_be_singular(const Matrix& T) {
     // the product of the others is at most a power of their mean square (Yu & Gu 1997, Linear Algebra Appl. 252)
     const double others = static_cast<double>(std::max<Index>(T.rows() - 1, 1));
     const double determinant = std::abs(T.diagonal().prod());
-    if (determinant * std::pow(others / T.squaredNorm(), 0.5 * static_cast<double>(T.rows() - 1)) > 1.01 * singular)
-        return false;
-    return Eigen::JacobiSVD<Matrix>(T).singularValues()[T.rows() - 1] < singular;
+    return !(determinant * std::pow(others / T.squaredNorm(), 0.5 * static_cast<double>(T.rows() - 1)) >
+             1.01 * singular);
+}
+
+static bool is_singular(const Matrix& T) {
+    return may_be_singular(T) && Eigen::JacobiSVD<Matrix>(T).singularValues()[T.rows() - 1] < singular;
 }
 
 /// A template of less than full rank is stationary in the directions that it lacks. It is a minimum only if H of

@@ -8,6 +8,9 @@
 
 namespace pymixed {
 
+/// Whether the smallest singular value of a triangular T may be below what is tested as zero: false is certain.
+bool may_be_singular(const Matrix& T);
+
 class TemplateObjective : public Objective {
  public:
     explicit TemplateObjective(const RandomEffects& layout);

@@ -22,13 +22,14 @@ inline void check_same_row(const Refits& a, Index row, const Refits& b, Index ot
     CHECK(a.status[row] == b.status[other]);
     CHECK(a.n_evaluations[row] == b.n_evaluations[other]);
     CHECK(same_bits(a.objective.segment(row, 1), b.objective.segment(other, 1)));
-    CHECK(same_bits(a.beta.row(row), b.beta.row(other)) && same_bits(a.se.row(row), b.se.row(other)));
+    CHECK(same_bits(a.beta.row(row), b.beta.row(other)));
+    CHECK(same_bits(a.covariance.row(row), b.covariance.row(other)) && a.n_rows[row] == b.n_rows[other]);
     CHECK(same_bits(a.theta.row(row), b.theta.row(other)) && same_bits(a.extra.row(row), b.extra.row(other)));
 }
 
 inline bool is_missing(const Refits& refits, Index row) {
     return std::isnan(refits.objective[row]) && refits.beta.row(row).array().isNaN().all() &&
-           refits.se.row(row).array().isNaN().all() && refits.theta.row(row).array().isNaN().all() &&
+           refits.covariance.row(row).array().isNaN().all() && refits.theta.row(row).array().isNaN().all() &&
            refits.extra.row(row).array().isNaN().all();
 }
 
@@ -63,20 +64,25 @@ inline RefitOptions started_at(const Vector& start) {
     return options;
 }
 
+/// Complete responses with the problem's weights.
+inline Responses responses_of(const Matrix& Y) {
+    return {Y.data(), nullptr, nullptr, Y.cols()};
+}
+
 /// Fits of the columns in another order and over threads are the same rows; a fresh workspace per column too.
 template <class Fitter>
 Refits check_columns(const Fitter& fitter, const Matrix& Y, RefitOptions options) {
     const Index count = Y.cols();
-    const Refits all = fitter.fit_columns(Y, options);
+    const Refits all = fitter.fit_columns(responses_of(Y), options);
     Matrix reversed = Y.rowwise().reverse();
     for (const int n_threads : {1, 2, 3}) {
         options.n_threads = n_threads;
-        const Refits back = fitter.fit_columns(reversed, options);
+        const Refits back = fitter.fit_columns(responses_of(reversed), options);
         for (Index i = 0; i < count; ++i)
             check_same_row(back, count - 1 - i, all, i);
     }
     for (Index i = 0; i < count; ++i)
-        check_same_row(fitter.fit_columns(Y.col(i), options), 0, all, i);
+        check_same_row(fitter.fit_columns(responses_of(Matrix(Y.col(i))), options), 0, all, i);
     return all;
 }
 

@@ -4,9 +4,12 @@
 
 #include <cmath>
 #include <limits>
+#include <numeric>
 
+#include "owned_rows.hpp"
 #include "refits.hpp"
 #include "response_sums.hpp"
+#include "uncertainty.hpp"
 
 namespace {
 
@@ -49,10 +52,13 @@ Vector normal_vector(Index n, unsigned seed, double mean = 0.0) {
 }
 
 /// Slopes that are the same in every level: sums over patterns.
-Design balanced(Index levels, Index p) {
-    Design out = designs::simulate(6 * levels, p, {{levels, 2}}, 2);
-    for (Index i = 0; i < out.n(); ++i)
-        out.Z[1][i] = static_cast<double>(i / levels);
+Design balanced(Index levels, Index p, Index c = 2) {
+    Design out = designs::simulate(6 * levels, p, {{levels, c}}, 2);
+    for (Index i = 0; i < out.n(); ++i) {
+        out.codes[0][i] = static_cast<std::int32_t>(i % levels);
+        for (Index j = 1; j < c; ++j)
+            out.Z[j][i] = j == 1 ? static_cast<double>(i / levels) : static_cast<double>((i / levels) % 2);
+    }
     return out;
 }
 
@@ -73,6 +79,10 @@ std::vector<Case> cases() {
     plain.weights = normal_vector(300, 9).cwiseAbs().array() + 0.2;  // a pattern per level
     out.push_back({"one factor, level by level", plain});
     out.push_back({"one slope", balanced(30, 2)});
+    out.push_back({"two slopes", balanced(40, 2, 3)});
+    Design uncorrelated = balanced(40, 3, 3);
+    uncorrelated.terms = {{0, 1, Structure::Unstructured}, {0, 2, Structure::Diagonal}};
+    out.push_back({"terms in patterns", uncorrelated, normal_vector(240, 13, 5.0)});
     out.push_back({"slopes, level by level", designs::simulate(300, 3, {{20, 3}}, 4)});
     Design terms = designs::simulate(240, 2, {{17, 3}, {11, 2}}, 6);
     terms.terms = {{0, 1, Structure::Unstructured}, {0, 2, Structure::Diagonal}, {1, 2, Structure::Unstructured}};
@@ -222,6 +232,33 @@ TEST("a restriction speaks of the response that was set") {
     }
 }
 
+/// Satterthwaite's degrees of freedom of a coefficient: 2 v^2 / Var(v).
+template <class Covariance, class Jacobian>
+double degrees_of_freedom(double variance, Covariance&& covariance, Jacobian&& jacobian, Index k) {
+    double spread = 0.0;
+    for (Index a = 0; a < k; ++a)
+        for (Index b = 0; b < k; ++b)
+            spread += jacobian(a) * covariance(a, b) * jacobian(b);
+    return 2.0 * variance * variance / spread;
+}
+
+/// Minima agree to 1e-7 or so, derivatives by differences are good to about 1e-8 times the condition of the Hessian.
+void check_uncertainty(const VarianceUncertainty& expected, const Refits& refits, Index row, double tolerance) {
+    const Index k = expected.covariance.rows(), size = refits.covariance.cols();
+    for (Index j = 0; j < refits.beta.cols(); ++j) {
+        const Index at = packed(j, j);
+        const double variance = refits.covariance(row, at);
+        const double df = degrees_of_freedom(
+            variance, [&](Index a, Index b) { return expected.covariance(a, b); },
+            [&](Index a) { return expected.jacobian(a, at); }, k);
+        const double found = degrees_of_freedom(
+            variance,
+            [&](Index a, Index b) { return refits.variance_covariance(row, packed(std::max(a, b), std::min(a, b))); },
+            [&](Index a) { return refits.jacobian(row, a * size + at); }, k);
+        CHECK_CLOSE(df, found, tolerance);
+    }
+}
+
 TEST("fits to the columns are fits of their own, in any order") {
     for (const Case& one : cases())
         for (const bool reml : {true, false}) {
@@ -233,6 +270,7 @@ TEST("fits to the columns are fits of their own, in any order") {
                 Y.col(i) = one.design.y * static_cast<double>(i) + normal_vector(one.n(), 50 + i, 3.0);
             RefitOptions options;
             options.fit.newton.tolerance = 1e-14;
+            options.uncertainty = true;
             const Refits all = check_columns(refits, Y, options);
             for (Index i = 0; i < 5; ++i) {
                 const auto fresh_problem = one.with_response(Y.col(i)).problem();
@@ -244,9 +282,10 @@ TEST("fits to the columns are fits of their own, in any order") {
                 CHECK_CLOSE(std::sqrt(fresh.sigma2()), all.extra(i, 0), 1e-7);
                 const Vector se = (fresh.sigma2() * fresh.unscaled_covariance().diagonal()).cwiseSqrt();
                 for (Index j = 0; j < problem->p(); ++j) {
-                    CHECK_CLOSE(se[j], all.se(i, j), 1e-6);
+                    CHECK_CLOSE(se[j], std::sqrt(all.covariance(i, packed(j, j))), 1e-6);
                     CHECK(std::abs(fresh.beta()[j] - all.beta(i, j)) < 1e-6 * se[j]);
                 }
+                check_uncertainty(variance_uncertainty(fresh, found.internal), all, i, 1e-5);
             }
             if (check::failures() > before)
                 std::printf("  in: %s\n", one.name);
@@ -264,27 +303,111 @@ TEST("a column that cannot be fitted is a row with a status and disturbs no othe
         for (Index i = 0; i < 3; ++i)
             Y.col(2 * i) = good.col(i) = one.design.y + normal_vector(n, 60 + i, 1.0);
         Y.col(1) = zero;
-        Y.col(3) = good.col(1);
-        Y(n / 2, 3) = missing;
+        Y.col(3).setConstant(missing);
         Y.col(5) = good.col(2);
         Y(0, 5) = std::numeric_limits<double>::infinity();
         Y.col(6) = zero + one.design.X * Vector::Constant(p, 0.1);  // not exact in floating point
         Y.col(7) = zero + 1e6 * one.design.X * Vector::Constant(p, 1.0 / 3.0);
         Y.col(8) = Vector::Constant(n, 1e300);
         const Refits all = check_columns(refits, Y, {});
-        const Refits expected = refits.fit_columns(good, {});
+        const Refits expected = refits.fit_columns(responses_of(good), {});
         for (Index i = 0; i < 3; ++i) {
             CHECK(expected.status[i] == Status::Success);
             check_same_row(all, 2 * i, expected, i);
         }
         for (const Index i : {1, 3, 5, 6, 7}) {
-            CHECK(all.status[i] == Status::NotPositiveDefinite);
+            CHECK(all.status[i] == (i == 3 || i == 5 ? Status::InvalidResponse : Status::NotPositiveDefinite));
             CHECK(is_missing(all, i));
         }
         CHECK(all.status[8] != Status::Success || all.objective.segment(8, 1).allFinite());
         if (check::failures() > before)
             std::printf("  in: %s\n", one.name);
     }
+}
+
+/// The rows that take part in a fit, in a problem of their own.
+struct Part {
+    OwnedRows rows;
+
+    Part(const Case& one, const Vector& y, const Vector& weights, const Vector& offset) {
+        std::vector<Index> every(one.design.X.cols()), present;
+        std::iota(every.begin(), every.end(), Index{0});
+        for (Index i = 0; i < one.n(); ++i)
+            if (!std::isnan(y[i]) && (weights.size() == 0 || !std::isnan(weights[i])))
+                present.push_back(i);
+        OwnedRows all(one.rows(), every, {});
+        all.y = y;
+        if (weights.size() > 0)
+            all.weights = weights;
+        if (offset.size() > 0)
+            all.offset = all.offset.size() > 0 ? Vector(all.offset + offset) : offset;
+        rows = all.take(present);
+    }
+};
+
+TEST("rows that are missing, weights and offsets of a response's own") {
+    for (const Case& one : cases())
+        for (const bool few : {true, false})
+            for (const bool own_weights : {false, true}) {
+                const int before = check::failures();
+                const auto problem = one.problem();
+                const Index n = one.n(), count = 4;
+                Matrix Y(n, count), weights, offset;
+                for (Index i = 0; i < count; ++i)
+                    Y.col(i) = one.design.y + normal_vector(n, 80 + i, 1.0);
+                Y.col(2).tail(n / 3).setConstant(missing);  // whole levels, in some designs
+                for (Index k = 0; k < n; ++k)
+                    if (few ? k % 50 == 7 : k % 3 == 1)
+                        Y(k, 1) = Y(k, 3) = missing;
+                if (own_weights) {
+                    weights.resize(n, count);
+                    offset.resize(n, count);
+                    for (Index i = 0; i < count; ++i) {
+                        weights.col(i) = normal_vector(n, 90 + i).array().exp();
+                        offset.col(i) = normal_vector(n, 95 + i, 20.0);
+                    }
+                    weights.col(3) = weights.col(1);
+                    weights(n / 2, 0) = missing;
+                }
+                RefitOptions options;
+                options.fit.newton.tolerance = 1e-14;
+                options.uncertainty = true;
+                const LinearRefits refits(problem, one.rows(), true);
+                const Responses responses{Y.data(), own_weights ? weights.data() : nullptr,
+                                          own_weights ? offset.data() : nullptr, count};
+                const Refits all = refits.fit_columns(responses, options);
+                options.n_threads = 3;
+                const Refits threads = refits.fit_columns(responses, options);
+                for (Index i = 0; i < count; ++i) {
+                    check_same_row(all, i, threads, i);
+                    const Part part(one, Y.col(i), own_weights ? Vector(weights.col(i)) : Vector(),
+                                    own_weights ? Vector(offset.col(i)) : Vector());
+                    CHECK(all.n_rows[i] == part.rows.y.size());
+                    if (all.status[i] == Status::InvalidResponse) {  // a design of few rows
+                        CHECK(one.n() < 100 && !few);
+                        continue;
+                    }
+                    const Problem fresh_problem(problem->layout(), part.rows.view());
+                    Deviance fresh(fresh_problem, true);
+                    const FitResult found = fit(fresh, options.fit);
+                    CHECK(found.status == all.status[i]);
+                    CHECK_CLOSE(found.objective, all.objective[i], 1e-10);
+                    CHECK_CLOSE(std::sqrt(fresh.sigma2()), all.extra(i, 0), 1e-6);
+                    const Matrix C = fresh.sigma2() * fresh.unscaled_covariance();
+                    std::size_t own = 0;
+                    for (std::size_t j = 0; j < problem->kept().size(); ++j) {
+                        if (own >= fresh_problem.kept().size() || fresh_problem.kept()[own] != problem->kept()[j]) {
+                            CHECK(std::isnan(all.beta(i, j)));
+                            continue;
+                        }
+                        CHECK_CLOSE(C(own, own), all.covariance(i, packed(j, j)), 1e-5);
+                        CHECK(std::abs(fresh.beta()[own] - all.beta(i, j)) < 1e-5 * std::sqrt(C(own, own)));
+                        ++own;
+                    }
+                }
+                if (check::failures() > before)
+                    std::printf("  in: %s\n", one.name);
+            }
 }
 
 TEST("replicates do not depend on threads and ranges") {
@@ -307,7 +430,8 @@ TEST("replicates do not depend on threads and ranges") {
         check_replicates([&](const Draws& d, const RefitOptions& o) { return refits.residual(truth, pools, d, o); },
                          options);
         const Draws draws{99, 4, 6};
-        const Refits of_responses = refits.fit_columns(refits.responses(truth, nullptr, draws), options);
+        const Matrix Y = refits.responses(truth, nullptr, draws);
+        const Refits of_responses = refits.fit_columns(responses_of(Y), options);
         const Refits direct = parametric(draws, options);
         for (Index i = 0; i < 6; ++i)
             check_same_row(direct, i, of_responses, i);

@@ -1,7 +1,7 @@
 """Linear functions of the coefficients as the user gives them, checked, and the table of their tests."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,10 +30,16 @@ def read_contrasts(L: Any, design: MixedDesign, params: MixedParams) -> tuple[li
     InputError, InputTypeError
         If they do not fit the coefficients, name unknown ones, are zero, or are not estimable.
     """
-    names, weights = _named(L, design.coefficient_names)
+    return rows_of_contrasts(L, design.coefficient_names, params.coefficient_names, params.aliased,
+                             lambda: dependencies(design.X, kept_columns(design, params)))
+
+
+def rows_of_contrasts(L: Any, everything: tuple[str, ...], kept: tuple[str, ...], aliased: tuple[str, ...],
+                      null: Callable[[], Array]) -> tuple[list[str], Array]:
+    """The same from the names of all columns of X, of those kept and of those dropped, and `dependencies`."""
+    names, weights = _named(L, everything)
     if not isinstance(weights, np.ndarray):
         weights = _numbers(weights)
-    kept, everything = params.coefficient_names, design.coefficient_names
     if weights.ndim != 2 or weights.shape[1] not in (len(kept), len(everything)):
         raise InputError(f"L: expected rows of {len(kept)} weights ({', '.join(kept)}), "
                          f"got an array of shape {weights.shape}")
@@ -43,12 +49,12 @@ def read_contrasts(L: Any, design: MixedDesign, params: MixedParams) -> tuple[li
             raise InputError(f"L: expected finite weights that are not all zero, got {row.tolist()} for {label!r}")
     if weights.shape[1] == len(kept):
         return labels, weights
-    rows, estimable = estimable_rows(weights, design, params)
+    estimable = _are_estimable(weights, null())
     if not estimable.all():
         bad = ", ".join(repr(label) for label, good in zip(labels, estimable, strict=True) if not good)
-        raise InputError(f"L: expected estimable contrasts, got {bad}; the columns {', '.join(params.aliased)} of X "
+        raise InputError(f"L: expected estimable contrasts, got {bad}; the columns {', '.join(aliased)} of X "
                          "depend on others, and the data say nothing of their coefficients alone")
-    return labels, rows
+    return labels, weights[:, [name not in aliased for name in everything]]
 
 
 def estimable_rows(weights: Array, design: MixedDesign, params: MixedParams) -> tuple[Array, NDArray[np.bool_]]:
@@ -58,9 +64,12 @@ def estimable_rows(weights: Array, design: MixedDesign, params: MixedParams) -> 
     vanishes for every combination of columns that is zero.
     """
     is_kept = kept_columns(design, params)
-    null = dependencies(design, params)
+    return weights[:, is_kept], _are_estimable(weights, dependencies(design.X, is_kept))
+
+
+def _are_estimable(weights: Array, null: Array) -> NDArray[np.bool_]:
     outside, size = np.abs(weights @ null), np.abs(weights) @ np.abs(null)
-    return weights[:, is_kept], np.asarray((outside <= ESTIMABLE * size).all(axis=1))
+    return np.asarray((outside <= ESTIMABLE * size).all(axis=1))
 
 
 def kept_columns(design: MixedDesign, params: MixedParams) -> NDArray[np.bool_]:
@@ -68,14 +77,13 @@ def kept_columns(design: MixedDesign, params: MixedParams) -> NDArray[np.bool_]:
     return np.array([name not in params.aliased for name in design.coefficient_names], bool)
 
 
-def dependencies(design: MixedDesign, params: MixedParams) -> Array:
+def dependencies(X: Array, is_kept: NDArray[np.bool_]) -> Array:
     """Combinations of columns of X that are zero (all, dropped): each dropped column by those kept."""
-    is_kept = kept_columns(design, params)
-    null = np.zeros((design.p, int((~is_kept).sum())))
+    null = np.zeros((X.shape[1], int((~is_kept).sum())))
     if is_kept.all():
         return null
-    scale = 1.0 / np.maximum(np.sqrt((design.X**2).sum(axis=0)), np.finfo(float).tiny)
-    combination = np.linalg.lstsq(design.X[:, is_kept] * scale[is_kept], design.X[:, ~is_kept], rcond=None)[0]
+    scale = 1.0 / np.maximum(np.sqrt((X**2).sum(axis=0)), np.finfo(float).tiny)
+    combination = np.linalg.lstsq(X[:, is_kept] * scale[is_kept], X[:, ~is_kept], rcond=None)[0]
     null[is_kept] = scale[is_kept][:, None] * combination
     null[~is_kept] = -np.eye(null.shape[1])
     return null

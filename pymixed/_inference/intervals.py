@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._common import Array, GLMMParams, LMMParams, VarianceUncertainty
-from .._engine import Criterion
+from .._common import Array, GLMMParams, LMMParams
+from .._convergence import free_parameters
+from .._engine import Criterion, VarianceDerivatives
 from ..design import MixedDesign, RandomTerm
 from ..errors import InputError, InputTypeError
-from ..inference import parameter_covariance
+from ..inference import parameter_covariance, varpar_covariance
 from .coefficient_tests import t_quantiles
 from .variance_parameters import VarianceParameter, variance_jacobian, variance_parameters, variance_values
 
@@ -153,14 +154,17 @@ class EstimatedModel:
 # ---- the two kinds of models -----------------------------------------------------------------------------------------
 
 def linear_model(engine: Criterion, design: MixedDesign, params: LMMParams,
-                 uncertainty: VarianceUncertainty) -> EstimatedModel:
+                 derivatives: VarianceDerivatives) -> EstimatedModel:
     """The parameters of a linear mixed model."""
     theta, sigma = params.theta, params.residual_std
+    nu = params.n_obs - params.coefficients.size if params.reml else params.n_obs
+    covariance = varpar_covariance(derivatives.hessian, derivatives.d_pwrss, sigma, nu,
+                                   free_parameters(design.terms, theta))
     # sigma's logarithm is what tangents have
     to_log = np.append(np.ones(theta.size), 1.0 / sigma)
     jacobian = variance_jacobian(design.terms, theta, sigma)
     variance = _variance_parameters(variance_parameters(design.terms, with_sigma=True),
-                                    variance_values(design.terms, theta, sigma), jacobian, uncertainty.vcov_varpar,
+                                    variance_values(design.terms, theta, sigma), jacobian, covariance,
                                     to_log)
     coefficients = _plain("coefficient", params.coefficient_names, params.coefficients, params.se)
     return EstimatedModel(engine, design.terms, (*coefficients, *variance), theta, params.coefficients, sigma,

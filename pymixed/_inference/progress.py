@@ -30,8 +30,7 @@ def in_pieces(work: Callable[[int, int], T], n: int, progress: bool, largest: in
                 done.append(work(count, size))
                 count += size
                 advance(size)
-                seconds = time.perf_counter() - start
-                size = max(1, min(int(size * PIECE_SECONDS / max(seconds, 1e-6)), 20 * size))
+                size = piece_size(size, time.perf_counter() - start)
         except KeyboardInterrupt:
             if not done:
                 raise
@@ -40,9 +39,14 @@ def in_pieces(work: Callable[[int, int], T], n: int, progress: bool, largest: in
     return done
 
 
+def piece_size(size: int, seconds: float) -> int:
+    """Size of the next piece after one that took so long."""
+    return max(1, min(int(size * PIECE_SECONDS / max(seconds, 1e-6)), 20 * size))
+
+
 @contextmanager
-def progress_bar(n: int, unit: str, shown: bool) -> Iterator[Callable[[int], Any]]:
-    """The function that moves tqdm's bar on, or one that does nothing."""
+def progress_bar(n: int | None, unit: str, shown: bool) -> Iterator[Callable[[int], Any]]:
+    """The function that moves tqdm's bar on, or one that does nothing; `n` is None where the total is unknown."""
     if not shown:
         yield lambda _: None
         return

@@ -139,7 +139,7 @@ class FixedTerms:
 
     @cached_property
     def _dependencies(self) -> Array:
-        null = dependencies(self._design, self._params)
+        null = dependencies(self._design.X, kept_columns(self._design, self._params))
         return np.asarray(null / np.sqrt((null**2).sum(axis=0)))
 
     def _contains(self, j: int, i: int) -> bool:

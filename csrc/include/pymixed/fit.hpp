@@ -34,6 +34,8 @@ struct FitResult {
 };
 
 FitResult fit(Deviance& deviance, const FitOptions& options);
+/// From a theta in internal coordinates.
+FitResult fit(Deviance& deviance, const NewtonOptions& options, const Vector& internal_start);
 FitResult fit(GeneralizedDeviance& deviance, const FitOptions& options);
 
 /// Variance components of every random-effects column as if independent, by MINQUE(0) (Rao 1971; Searle, Casella &

@@ -40,6 +40,8 @@ class Problem {
     explicit Problem(std::shared_ptr<const CrossProducts> products, Method method = Method::Automatic,
                      double memory_limit = 0.0);
     Problem(RandomEffects layout, const Rows& rows, Method method = Method::Automatic, double memory_limit = 0.0);
+    /// The analysis of another problem on its products with other weights (CrossProducts::reweighted).
+    Problem(const Problem& analysed, std::shared_ptr<const CrossProducts> products);
     ~Problem();
     Problem(const Problem&) = delete;
     Problem& operator=(const Problem&) = delete;
@@ -60,6 +62,9 @@ class Problem {
     double workspace_bytes() const;
 
  private:
+    void drop_dependent_columns();
+    void sum_patterns();
+
     std::shared_ptr<const CrossProducts> products_;
     std::vector<Index> aliased_, kept_;
     std::unique_ptr<Leading> leading_;

@@ -1,7 +1,8 @@
 #pragma once
 // Fits of one design to many responses, and the bootstrap of a mixed model: responses simulated or resampled and the
-// model fitted again. Nothing of the design is analysed twice; a replicate depends on its number and the seed alone,
-// so that any number of threads gives the same bits.
+// model fitted again. Nothing of the design is analysed twice; a fit depends on its response alone, a replicate on its
+// number and the seed, so that any number of threads gives the same bits. A response with rows missing or weights of
+// its own changes the sums of the design, not its analysis.
 //
 //     parametric:  y* = offset + X beta + Z b* + e*,   b* = sigma T u*,  e*_i ~ N(0, sigma^2 / w_i),
 //                  or for a generalized model y* from the family at offset + X beta + Z T u*
@@ -21,7 +22,11 @@
 
 namespace pymixed {
 
+class OwnDesign;
+struct OwnedRows;
+struct ResponseColumn;
 struct SortedRows;
+struct VarianceUncertainty;
 
 /// Writes the i-th response, in the order of the sorted rows; called by several threads at once.
 using ResponseSource = std::function<void(Index i, Vector& y)>;
@@ -31,6 +36,14 @@ struct ModelPoint {
     Vector theta;
     Vector beta;   ///< of the columns that are kept
     Vector extra;  ///< linear: sigma;  generalized: family parameters, coefficients of the zero inflation
+};
+
+/// Responses on the rows of a problem, one per column of arrays n x count; rows in the host's order; borrowed.
+struct Responses {
+    const double* y = nullptr;        ///< NaN: the row takes no part in this column's fit
+    const double* weights = nullptr;  ///< prior weights in the place of the problem's; null: the problem's
+    const double* offset = nullptr;   ///< in addition to the problem's; null: none
+    Index count = 0;
 };
 
 /// Where replicates are drawn from.
@@ -47,26 +60,39 @@ struct ResidualPools {
 };
 
 struct RefitOptions {
-    FitOptions fit;  ///< of every fit
+    FitOptions fit;  ///< of every fit; a start of its own for every response where there is none
     int n_threads = 1;
+    /// Linear models: what Satterthwaite's method needs, see Refits. Generalized models: covariances of the
+    /// coefficients from the Hessian of the criterion.
+    bool uncertainty = false;
 };
 
 /// A row per response.
 struct Refits {
-    Refits(Index count, const Problem& problem);
+    Refits(Index count, const Problem& problem, bool uncertainty);
     Refits(Index count, const GeneralizedProblem& problem);
     /// Where a fit ended, its criterion left there.
     /// @param total_weight  of all rows
-    void set(Index row, const FitResult& found, const Deviance& deviance, double total_weight);
-    void set(Index row, const FitResult& found, GeneralizedDeviance& deviance);
+    /// @param columns       of the coefficients here, the positions of the deviance's; the others stay NaN
+    void set(Index row, const FitResult& found, Deviance& deviance, double total_weight,
+             const std::vector<Index>& columns);
+    void set(Index row, const FitResult& found, GeneralizedDeviance& deviance, const std::vector<Index>& columns,
+             bool by_hessian);
 
-    RowMatrix beta, se, theta, extra;  ///< as in ModelPoint; standard errors with theta held
+    void set_uncertainty(Index row, const VarianceUncertainty& found, const std::vector<Index>& columns);
+
+    RowMatrix beta, theta, extra;  ///< as in ModelPoint
+    RowMatrix covariance;          ///< of beta, its lower triangle row by row; theta held unless asked otherwise
+    /// Covariance of (theta in internal coordinates, sigma) and the derivatives of `covariance` by them, one after the other; no columns where
+    /// they are not wanted.
+    RowMatrix variance_covariance, jacobian;
     Vector objective;
     std::vector<Status> status;
-    std::vector<Index> n_evaluations;
+    std::vector<Index> n_evaluations, n_rows;
 
  private:
-    Refits(Index count, Index p, Index m, Index n_extra);
+    Refits(Index count, Index p, Index m, Index n_extra, Index n_uncertain);
+    void set_coefficients(Index row, const Vector& beta, const Matrix& covariance, const std::vector<Index>& columns);
 };
 
 /// Fits of a linear mixed model.
@@ -77,8 +103,8 @@ class LinearRefits {
     ~LinearRefits();
     LinearRefits(const LinearRefits&) = delete;
 
-    /// @param Y  a response per column, rows in the host's order
-    Refits fit_columns(const Matrix& Y, const RefitOptions& options) const;
+    Index n() const { return problem_->n(); }
+    Refits fit_columns(const Responses& responses, const RefitOptions& options) const;
     Refits parametric(const ModelPoint& truth, const Draws& draws, const RefitOptions& options) const;
     Refits residual(const ModelPoint& truth, const ResidualPools& pools, const Draws& draws,
                     const RefitOptions& options) const;
@@ -86,9 +112,13 @@ class LinearRefits {
     Matrix responses(const ModelPoint& truth, const ResidualPools* pools, const Draws& draws) const;
 
  private:
+    class Worker;
     Refits fit_all(Index count, const ResponseSource& source, const RefitOptions& options) const;
+    void fit_own(Index i, const ResponseColumn& column, OwnDesign& own, const RefitOptions& options, bool own_weights,
+                 Refits& refits) const;
 
     std::shared_ptr<const Problem> problem_;
+    std::unique_ptr<OwnedRows> host_rows_;
     std::unique_ptr<SortedRows> rows_;
     bool reml_;
 };
@@ -96,16 +126,23 @@ class LinearRefits {
 /// Fits of a generalized linear mixed model.
 class GeneralizedRefits {
  public:
-    GeneralizedRefits(std::shared_ptr<const GeneralizedProblem> problem, Index n_nodes, Information information);
+    /// @param rows, zero_inflation  those of the problem, as the host holds them; copied
+    GeneralizedRefits(std::shared_ptr<const GeneralizedProblem> problem, const Rows& rows,
+                      const std::vector<ColumnView>& zero_inflation, Index n_nodes, Information information);
+    ~GeneralizedRefits();
+    GeneralizedRefits(const GeneralizedRefits&) = delete;
 
-    Refits fit_columns(const Matrix& Y, const RefitOptions& options) const;
+    Index n() const { return problem_->n(); }
+    Refits fit_columns(const Responses& responses, const RefitOptions& options) const;
     Refits parametric(const ModelPoint& truth, const Draws& draws, const RefitOptions& options) const;
     Matrix responses(const ModelPoint& truth, const Draws& draws) const;
 
  private:
     Refits fit_all(Index count, const ResponseSource& source, const RefitOptions& options) const;
+    void fit_own(Index i, const ResponseColumn& column, const RefitOptions& options, Refits& refits) const;
 
     std::shared_ptr<const GeneralizedProblem> problem_;
+    std::unique_ptr<OwnedRows> host_rows_;
     Index n_nodes_;
     Information information_;
 };

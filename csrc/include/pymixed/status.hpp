@@ -11,6 +11,7 @@ enum class Status {
     ModesNotFound,        ///< penalised iteratively reweighted least squares did not converge at the start
     RankDeficient,        ///< resampled rows leave columns of X that depend on others
     NotPositiveDefinite,  ///< a factorisation broke down, or the model fits the response exactly
+    InvalidResponse,      ///< one of many responses is not such as the model can be fitted to
 };
 
 inline const char* to_string(Status status) {
@@ -29,6 +30,9 @@ inline const char* to_string(Status status) {
             return "columns of X depend on others in the rows that were drawn";
         case Status::NotPositiveDefinite:
             return "a factorisation broke down: the model fits the response exactly or the data are degenerate";
+        case Status::InvalidResponse:
+            return "the response does not suit the model: too few values or levels, constant, infinite, outside the "
+                   "family's range, or weights that are not positive";
     }
     return "unknown";
 }
