@@ -62,17 +62,16 @@ CrossProducts CrossProducts::reweighted(const Rows& rows, const Vector& weights)
     out.n_ = 0;
     out.sum_weights_ = weights.sum();
     out.sum_log_weights_ = 0.0;
-    std::vector<std::vector<bool>> seen;
-    for (const auto& factor : layout_.factors())
-        seen.emplace_back(factor.n_levels, false);
+    for (FactorProducts& factor : out.factors_)
+        std::fill(factor.rows.begin(), factor.rows.end(), 0);
     for (Index i = 0; i < rows.n; ++i) {
         changed += weights[i] != old_weight(i);
         if (weights[i] == 0.0)
             continue;
         ++out.n_;
         out.sum_log_weights_ += weights[i] == 1.0 ? 0.0 : std::log(weights[i]);
-        for (std::size_t f = 0; f < seen.size(); ++f)
-            seen[f][rows.codes[layout_.factors()[f].user_position][i]] = true;
+        for (std::size_t f = 0; f < out.factors_.size(); ++f)
+            ++out.factors_[f].rows[rows.codes[layout_.factors()[f].user_position][i]];
     }
 
     const bool anew = 2 * changed > rows.n;
@@ -106,10 +105,10 @@ CrossProducts CrossProducts::reweighted(const Rows& rows, const Vector& weights)
                 sums.add(rows, first + i, weight, x.data(), p());
             }
     }
-    for (std::size_t f = 0; f < seen.size(); ++f) {  // what differences leave in levels without rows
+    for (std::size_t f = 0; f < out.factors_.size(); ++f) {  // what differences leave in levels without rows
         const Index c = layout_.factors()[f].n_cols, size = packed(c, 0), width = c * (p() + 1);
         for (Index g = 0; g < layout_.factors()[f].n_levels; ++g)
-            if (!seen[f][g]) {
+            if (out.factors_[f].rows[g] == 0) {
                 std::fill_n(out.factors_[f].ZtZ.begin() + g * size, size, 0.0);
                 std::fill_n(out.factors_[f].ZtXy.begin() + g * width, width, 0.0);
             }

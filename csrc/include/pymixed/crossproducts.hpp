@@ -129,14 +129,14 @@ class CrossProducts {
     /// The same rows with the fixed-effects columns `columns` only (ascending positions).
     CrossProducts with_columns(const std::vector<Index>& columns) const;
 
-    /// The sums over the same rows with other weights, in the same cells, for a problem whose response comes apart; a
-    /// weight of 0 leaves a row out. Sums with the response, of columns and numbers of rows by level are not defined.
-    /// Where few weights change, their rows alone are visited.
-    CrossProducts reweighted(const Rows& rows, const Vector& weights) const;
-
     State state() const;
     /// The object whose state this is, bit by bit; std::invalid_argument where it cannot be one.
     static CrossProducts from_state(const State& state);
+
+    /// The sums over the same rows with other weights, in the same cells; a weight of 0 leaves a row out. For a Problem
+    /// alone: sums with the response, means and the cells' numbers of rows are not defined. Where few weights change,
+    /// their rows alone are visited.
+    CrossProducts reweighted(const Rows& rows, const Vector& weights) const;
 
     const RandomEffects& layout() const { return layout_; }
     const FixedBasis& fixed_basis() const { return fixed_; }
