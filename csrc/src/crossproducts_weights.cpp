@@ -74,7 +74,8 @@ CrossProducts CrossProducts::reweighted(const Rows& rows, const Vector& weights)
             ++out.factors_[f].rows[rows.codes[layout_.factors()[f].user_position][i]];
     }
 
-    const bool anew = 2 * changed > rows.n;
+    // differences keep the rounding errors of what was there
+    const bool anew = 2 * changed > rows.n || 2.0 * out.sum_weights_ < sum_weights_;
     if (anew) {
         out.XytXy_.setZero();
         for (FactorProducts& factor : out.factors_) {

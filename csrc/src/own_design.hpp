@@ -27,6 +27,7 @@ class OwnDesign {
 
  private:
     bool suffices(const Vector& weights, bool are_weights) const;
+    void analyse_anew(const Vector& weights);
 
     const Problem& problem_;
     const OwnedRows& host_rows_;
@@ -35,7 +36,9 @@ class OwnDesign {
     Vector weights_;
     bool sufficient_ = false;
     std::unique_ptr<Problem> own_problem_;
-    std::unique_ptr<SortedRows> own_rows_;  // only where columns of X depend on others in the rows that are there
+    std::unique_ptr<SortedRows> own_rows_;  // only where the problem is of the rows that are there alone:
+    std::vector<Index> present_;            // these
+    Vector by_host_, own_y_;
     std::unique_ptr<ResponseSums> sums_;
     std::unique_ptr<Minque> minque_;
     std::unique_ptr<Deviance> deviance_;

@@ -345,6 +345,21 @@ struct Part {
     }
 };
 
+TEST("a missing row that outweighs all others leaves no rounding behind") {
+    Design design = designs::simulate(200, 3, {{20, 2}}, 17);
+    for (const bool in_Z : {false, true}) {
+        Case one{"outlier", design};
+        (in_Z ? one.design.Z[1][7] : one.design.X(7, 1)) = 1e9;
+        Vector y = one.design.y;
+        y[7] = missing;
+        const Refits found = LinearRefits(one.problem(), one.rows(), true).fit_columns(responses_of(y), {});
+        const Part part(one, y, {}, {});
+        const Problem fresh(design.layout(), part.rows.view());
+        Deviance deviance(fresh, true);
+        CHECK_CLOSE(fit(deviance, {}).objective, found.objective[0], 1e-9);
+    }
+}
+
 TEST("rows that are missing, weights and offsets of a response's own") {
     for (const Case& one : cases())
         for (const bool few : {true, false})

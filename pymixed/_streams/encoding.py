@@ -122,9 +122,9 @@ class StreamEncoding:
         return self.encoder.parsed
 
     @property
-    def intercept(self) -> int | None:
-        """Position of the constant column of X."""
-        return self.names.index(INTERCEPT) if INTERCEPT in self.names else None
+    def intercept(self) -> int:
+        """Position of the constant column of X; -1 without one, whatever looks like it in a batch."""
+        return self.names.index(INTERCEPT) if INTERCEPT in self.names else -1
 
     @property
     def column_names(self) -> list[str]:
