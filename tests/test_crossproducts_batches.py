@@ -185,7 +185,7 @@ def test_formulas_that_are_refused(formula: str, message: str) -> None:
 BAD = {
     "lacks a column": (PIECES[2].drop(columns="x"), InputError, "no column 'x'"),
     "lacks a group": (PIECES[2].drop(columns="g"), InputError, "no column 'g'"),
-    "strings for numbers": (PIECES[2].assign(x="a"), InputTypeError, "expected numbers in column 'x'"),
+    "strings for numbers": (PIECES[2].assign(x="a"), InputTypeError, "column 'x': expected numbers as before, got str"),
     "numbers for strings": (PIECES[2].assign(f=1), InputTypeError, "column 'f': expected strings as before"),
     "labels of another kind": (PIECES[2].assign(g="a"), InputTypeError,
                                "column 'g': expected labels that are numbers as before, got strings: 'a'"),
@@ -215,6 +215,14 @@ def test_a_batch_that_is_refused_is_named_and_changes_nothing(name: str) -> None
     assert (cp.n_obs, cp.n_dropped, cp.nbytes, cp.n_groups) == (200, 0, size, before.n_groups)
     cp.update(PIECES[2])
     assert cp.n_obs == 300
+
+
+def test_a_column_without_values_is_of_any_kind() -> None:
+    nothing = [None] * 50
+    frame = FRAME[550:].assign(x=pd.Series(nothing, dtype=object, index=FRAME.index[550:]), f=np.nan)
+    strings = frame.assign(x=pd.Series(nothing, dtype="str", index=frame.index))
+    cp = pm.CrossProducts.from_batches("y ~ x + f + (1 | g)", [FRAME[:550], frame, strings])
+    assert (cp.n_obs, cp.n_dropped) == (550, 100)
 
 
 def test_errors_of_a_generator_pass_through() -> None:

@@ -1,7 +1,7 @@
 """The design of a fit that holds no rows."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, NoReturn
 
 import numpy as np
@@ -140,6 +140,7 @@ class StreamedDesign(_Named, MixedDesign):
 
 
 def _encoder(encoder: FormulaEncoder, sums: StreamedSums) -> StreamedEncoder:
+    """The encoder of new rows that a fit to the sums has."""
     coded = encoder.coded_levels()
     variables = []
     for name, column in encoder.fixed_columns.items():
@@ -149,4 +150,5 @@ def _encoder(encoder: FormulaEncoder, sums: StreamedSums) -> StreamedEncoder:
             levels, ordered = ((column.levels, column.ordered) if isinstance(column, Categorical)
                                else (coded[name], False))
             variables.append(FixedVariable(name, levels, ordered, np.nan, np.nan, np.nan, None, None))
-    return StreamedEncoder(**vars(encoder), variables=tuple(variables))
+    common = {part.name: getattr(encoder, part.name) for part in fields(FormulaEncoder)}
+    return StreamedEncoder(**common, variables=tuple(variables))
