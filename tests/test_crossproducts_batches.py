@@ -1,6 +1,7 @@
 """The forms of batches, what must be declared for them, and batches that are refused and change nothing."""
 
 import functools
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,23 @@ def test_progress_is_shown_if_asked_for(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr() == ("", "")
     pm.CrossProducts.from_batches("y ~ x + (1 | g)", PIECES, progress=True)
     assert "6 batches" in capsys.readouterr().err
+
+
+def test_memory_does_not_grow_with_the_number_of_batches() -> None:
+    def peak(n_batches: int) -> int:
+        def batches() -> Iterator[Any]:
+            for seed in range(n_batches):
+                rng = np.random.default_rng(seed)
+                yield {"y": rng.normal(size=20_000), "x": rng.normal(size=20_000), "g": rng.integers(0, 500, 20_000)}
+
+        tracemalloc.start()
+        pm.CrossProducts.from_batches("y ~ x + (x | g)", batches())
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    peak(1)  # what is imported
+    assert peak(30) < 1.2 * peak(3)
 
 
 def test_empty_batches_are_skipped() -> None:

@@ -74,20 +74,16 @@ class StreamedDesign(_Named, MixedDesign):
     ----------
     statistics : Statistics
         Is not changed, and may change afterwards.
-
-    Attributes
-    ----------
-    products : _core.CrossProducts
-        What the model is fitted to.
     """
 
-    products: _core.CrossProducts
+    _products: _core.CrossProducts
+    sums: StreamedSums
 
     def __init__(self, statistics: Statistics) -> None:
         encoding, sums = statistics.encoding, statistics.sums.copy()
         products, levels = statistics.in_final_order()
         attributes = {
-            "products": products, "sums": sums, "coefficient_names": encoding.names,
+            "_products": products, "sums": sums, "coefficient_names": encoding.names,
             "factors": tuple(map(StreamedFactor, encoding.factor_names, levels)),
             "terms": tuple(map(StreamedTerm, encoding.terms_of([()] * len(encoding.term_sizes)))),
             "response_name": encoding.parsed.response, "formula": encoding.parsed.text,
@@ -111,7 +107,10 @@ class StreamedDesign(_Named, MixedDesign):
         """It has not."""
         return False
 
-    sums: StreamedSums
+    @property
+    def products(self) -> _core.CrossProducts:
+        """What the model is fitted to."""
+        return self._products
 
     @property
     def y(self) -> NDArray[np.float64]:
