@@ -8,7 +8,6 @@ from ._core import __version__
 from ._inference.bootstrap import Bootstrap
 from ._inference.comparison import anova
 from ._inference.pbtest import pbtest
-from .crossproducts import CrossProducts
 from .design import MixedDesign, Term
 from .many import ManyFits, fit_many, fit_many_arrays
 from .solution import GLMMSolution, LMMSolution
@@ -16,6 +15,7 @@ from .solvers import glmer, glmm, lmer, lmm
 
 if TYPE_CHECKING:
     from . import datasets
+    from .crossproducts import CrossProducts
 
 __all__ = [
     "Bootstrap",
@@ -41,8 +41,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "datasets":  # on first use: reads tables with pandas
-        import importlib
+    import importlib
 
+    if name == "datasets":  # on first use: reads tables with pandas
         return importlib.import_module(".datasets", __name__)
+    if name == "CrossProducts":  # likewise: reads formulas
+        return importlib.import_module(".crossproducts", __name__).CrossProducts
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

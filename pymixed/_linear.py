@@ -27,7 +27,6 @@ from ._fitting import (
 )
 from ._inference.resampling import ModelPoint
 from ._refits import LinearResampler
-from ._streams.design import StreamedDesign
 from .design import MixedDesign
 from .errors import InputError, InputTypeError
 from .inference import (
@@ -56,8 +55,9 @@ class LinearOptions(FitOptions):
 
 def cross_products(design: MixedDesign) -> _core.CrossProducts:
     """What a design is fitted to: the sums over its rows, or those that it has in their place."""
-    if isinstance(design, StreamedDesign):
-        return design.products
+    if not design.has_rows:
+        held: _core.CrossProducts = design.products
+        return held
     return _core.CrossProducts(design.y, design.X, *structure(design), design.weights, design.offset)
 
 

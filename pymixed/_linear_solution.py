@@ -247,7 +247,7 @@ class LMMSolution(DescribedSolution[LMMParams]):
         >>> data = pm.datasets.load("sleepstudy")
         >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", data)
         >>> fit.residuals_for(data[:2]).round(3)
-        array([-4.104, -14.625])
+        array([ -4.104, -14.625])
         """
         return residuals_of(self._design, self.params, newdata, re, new_levels, offset)
 

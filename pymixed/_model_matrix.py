@@ -121,9 +121,10 @@ def model_matrix(formula: str | ModelSpec, columns: Mapping[str, Column], n: int
     used = split_names(formula if isinstance(formula, str) else str(formula.formula))[0]
     data = {name: _categorical(_as_pandas(values), contrasts.get(name), name=f"column {name!r}", known=values)
             if isinstance(values, Categorical) else values for name, values in columns.items() if name in used}
+    materializer = _Materializer(data, FUNCTIONS, n=n)
     try:
         with np.errstate(all="ignore"):  # undefined values are reported by name afterwards
-            built = _Materializer(data, FUNCTIONS, n=n).get_model_matrix(
+            built = materializer.get_model_matrix(
                 _formula(formula) if isinstance(formula, str) else formula, output="numpy", na_action="ignore")
     except (FormulaicError, SyntaxError) as error:
         if isinstance(error.__cause__, PymixedError):  # our own, raised inside an expression
@@ -131,6 +132,9 @@ def model_matrix(formula: str | ModelSpec, columns: Mapping[str, Column], n: int
         part = formula if isinstance(formula, str) else str(formula.formula)
         hint = "; names that are no Python names are quoted in backticks" if isinstance(error, SyntaxError) else ""
         raise FormulaError(f"in {part!r}: {str(error).splitlines()[0]}{hint}", whole) from error
+    finally:  # it is part of a cycle, which would keep the columns until the next collection of garbage
+        data.clear()
+        materializer.__dict__.clear()
     spec = built.model_spec
     return Block(built.__wrapped__, column_names(spec), spec)
 

@@ -224,6 +224,11 @@ class MixedDesign(ModelParts):
         """Whether the design holds the rows of the fit."""
         return True
 
+    @property
+    def products(self) -> Any:
+        """Cross-products of the core that stand in for the rows; None of a design with rows."""
+        return None
+
     @cached_property
     def sums(self) -> RowSums:
         """Sums over the rows."""

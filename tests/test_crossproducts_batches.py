@@ -1,6 +1,7 @@
 """The forms of batches, what must be declared for them, and batches that are refused and change nothing."""
 
 import functools
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,23 @@ def test_progress_is_shown_if_asked_for(capsys: pytest.CaptureFixture[str]) -> N
     assert "6 batches" in capsys.readouterr().err
 
 
+def test_memory_does_not_grow_with_the_number_of_batches() -> None:
+    def peak(n_batches: int) -> int:
+        def batches() -> Iterator[Any]:
+            for seed in range(n_batches):
+                rng = np.random.default_rng(seed)
+                yield {"y": rng.normal(size=20_000), "x": rng.normal(size=20_000), "g": rng.integers(0, 500, 20_000)}
+
+        tracemalloc.start()
+        pm.CrossProducts.from_batches("y ~ x + (x | g)", batches())
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    peak(1)  # what is imported
+    assert peak(30) < 1.2 * peak(3)
+
+
 def test_empty_batches_are_skipped() -> None:
     cp = pm.CrossProducts.from_batches(FORMULA, [FRAME[:0], PIECES[0], FRAME[:0], *PIECES[1:]])
     assert_equal(cp.fit(tol=TIGHT), whole())
@@ -185,7 +203,7 @@ def test_formulas_that_are_refused(formula: str, message: str) -> None:
 BAD = {
     "lacks a column": (PIECES[2].drop(columns="x"), InputError, "no column 'x'"),
     "lacks a group": (PIECES[2].drop(columns="g"), InputError, "no column 'g'"),
-    "strings for numbers": (PIECES[2].assign(x="a"), InputTypeError, "expected numbers in column 'x'"),
+    "strings for numbers": (PIECES[2].assign(x="a"), InputTypeError, "column 'x': expected numbers as before, got str"),
     "numbers for strings": (PIECES[2].assign(f=1), InputTypeError, "column 'f': expected strings as before"),
     "labels of another kind": (PIECES[2].assign(g="a"), InputTypeError,
                                "column 'g': expected labels that are numbers as before, got strings: 'a'"),
@@ -215,6 +233,14 @@ def test_a_batch_that_is_refused_is_named_and_changes_nothing(name: str) -> None
     assert (cp.n_obs, cp.n_dropped, cp.nbytes, cp.n_groups) == (200, 0, size, before.n_groups)
     cp.update(PIECES[2])
     assert cp.n_obs == 300
+
+
+def test_a_column_without_values_is_of_any_kind() -> None:
+    nothing = [None] * 50
+    frame = FRAME[550:].assign(x=pd.Series(nothing, dtype=object, index=FRAME.index[550:]), f=np.nan)
+    strings = frame.assign(x=pd.Series(nothing, dtype="str", index=frame.index))
+    cp = pm.CrossProducts.from_batches("y ~ x + f + (1 | g)", [FRAME[:550], frame, strings])
+    assert (cp.n_obs, cp.n_dropped) == (550, 100)
 
 
 def test_errors_of_a_generator_pass_through() -> None:

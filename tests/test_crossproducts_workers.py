@@ -78,7 +78,7 @@ def test_batches_of_a_generator_go_to_workers(processes: Executor) -> None:
 
 def test_errors_of_workers_name_the_batch(processes: Executor) -> None:
     bad = [*PIECES[:3], PIECES[3].assign(x="text"), *PIECES[4:]]
-    with pytest.raises(InputTypeError, match="batch 4: expected numbers in column 'x'"):
+    with pytest.raises(InputTypeError, match="batch 4: column 'x': expected numbers as before, got strings"):
         pm.CrossProducts.from_batches("y ~ x + (1 | g)", bad, executor=processes)
 
 

@@ -1,7 +1,7 @@
 """The design of a fit that holds no rows."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, NoReturn
 
 import numpy as np
@@ -74,20 +74,16 @@ class StreamedDesign(_Named, MixedDesign):
     ----------
     statistics : Statistics
         Is not changed, and may change afterwards.
-
-    Attributes
-    ----------
-    products : _core.CrossProducts
-        What the model is fitted to.
     """
 
-    products: _core.CrossProducts
+    _products: _core.CrossProducts
+    sums: StreamedSums
 
     def __init__(self, statistics: Statistics) -> None:
         encoding, sums = statistics.encoding, statistics.sums.copy()
         products, levels = statistics.in_final_order()
         attributes = {
-            "products": products, "sums": sums, "coefficient_names": encoding.names,
+            "_products": products, "sums": sums, "coefficient_names": encoding.names,
             "factors": tuple(map(StreamedFactor, encoding.factor_names, levels)),
             "terms": tuple(map(StreamedTerm, encoding.terms_of([()] * len(encoding.term_sizes)))),
             "response_name": encoding.parsed.response, "formula": encoding.parsed.text,
@@ -111,7 +107,10 @@ class StreamedDesign(_Named, MixedDesign):
         """It has not."""
         return False
 
-    sums: StreamedSums
+    @property
+    def products(self) -> _core.CrossProducts:
+        """What the model is fitted to."""
+        return self._products
 
     @property
     def y(self) -> NDArray[np.float64]:
@@ -140,6 +139,7 @@ class StreamedDesign(_Named, MixedDesign):
 
 
 def _encoder(encoder: FormulaEncoder, sums: StreamedSums) -> StreamedEncoder:
+    """The encoder of new rows that a fit to the sums has."""
     coded = encoder.coded_levels()
     variables = []
     for name, column in encoder.fixed_columns.items():
@@ -149,4 +149,5 @@ def _encoder(encoder: FormulaEncoder, sums: StreamedSums) -> StreamedEncoder:
             levels, ordered = ((column.levels, column.ordered) if isinstance(column, Categorical)
                                else (coded[name], False))
             variables.append(FixedVariable(name, levels, ordered, np.nan, np.nan, np.nan, None, None))
-    return StreamedEncoder(**vars(encoder), variables=tuple(variables))
+    common = {part.name: getattr(encoder, part.name) for part in fields(FormulaEncoder)}
+    return StreamedEncoder(**common, variables=tuple(variables))

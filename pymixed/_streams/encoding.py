@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._categorical import Categorical
+from .._categorical import Categorical, factorize
 from .._formula_columns import group_columns, variables
-from .._frames import FloatArray, Table
+from .._frames import Column, FloatArray, Table
 from .._from_formula import BatchRows, FormulaEncoder, crossed_columns, parse_for
 from .._model_matrix import Contrast, encode, part_texts, with_state
 from .._parts import RandomTerm, TermData
@@ -70,6 +70,33 @@ class Recipe:
         return ""
 
 
+@dataclass(frozen=True, eq=False)
+class BatchEncoder(FormulaEncoder):
+    """A formula's encoder that refuses columns of another kind than before.
+
+    Attributes
+    ----------
+    kinds : mapping
+        Kind of the labels of categorical columns.
+    """
+
+    kinds: Mapping[str, str] = field(default_factory=dict)
+
+    def column(self, table: Table, name: str) -> Column:
+        """A column used outside of groups, of the kind that it had before."""
+        values = table.column(name)
+        if isinstance(values, Categorical):
+            kind = label_kind(values.levels)
+        else:
+            kind = "" if np.isnan(values[:1]).any() and np.isnan(values).all() else "numbers"
+        expected = self.kinds[name] if self.categorical[name] else "numbers"
+        if kind and kind != expected:
+            raise InputTypeError(f"column {name!r}: expected {expected} as before, got {kind}")
+        if self.categorical[name] == isinstance(values, Categorical):
+            return values
+        return factorize(values) if isinstance(values, np.ndarray) else np.full(len(values), np.nan)  # all are missing
+
+
 class StreamEncoding:
     """Encodes any batch of a formula's rows.
 
@@ -79,8 +106,7 @@ class StreamEncoding:
 
     Attributes
     ----------
-    encoder : FormulaEncoder
-        That of the rows seen so far, as a fit to them would have it.
+    encoder : BatchEncoder
     names : tuple of str
         Columns of X.
     factor_names : tuple of str
@@ -99,11 +125,12 @@ class StreamEncoding:
                                        for text, whole in part_texts(parsed, columns).items()}
         blocks = encode(parsed, columns, n, recipe.contrasts, specs)
         fixed = blocks[parsed.fixed]
-        self.encoder = FormulaEncoder(
+        self.encoder = BatchEncoder(
             parsed, recipe.contrasts, {text: block.spec for text, block in blocks.items()},
             {name: isinstance(values, Categorical) for name, values in columns.items()}, crossed_columns(parsed),
             recipe.offset, recipe.offset is not None,
-            {name: columns[name] for name in split_names(parsed.fixed)[0] if name in columns})
+            {name: columns[name] for name in split_names(parsed.fixed)[0] if name in columns},
+            {name: label_kind(levels) for name, levels in recipe.levels.items()})
         self.names = fixed.names
         self.factor_names = tuple(":".join(names) for names in self.encoder.factors)
         self._terms = tuple((position, names) for position, names, _ in self.encoder.terms_of(blocks, parsed.bars))
@@ -150,20 +177,7 @@ class StreamEncoding:
         InputError, InputTypeError
             A column that is missing, or that holds something else than those before.
         """
-        table = Table(batch, "batch")
-        for name in self.recipe.labelled:
-            if name in table.names:
-                self._check_kind(name, table.column(name))
-        return self.encoder.encode_batch(table, self.recipe.weights, self.recipe.na_action)
-
-    def _check_kind(self, name: str, given: Any) -> None:
-        known = label_kind(self.recipe.levels[name])
-        if isinstance(given, np.ndarray):
-            kind = "numbers" if np.isfinite(given).any() else ""
-        else:
-            kind = label_kind(given.levels)
-        if kind and kind != known:
-            raise InputTypeError(f"column {name!r}: expected {known} as before, got {kind}")
+        return self.encoder.encode_batch(Table(batch, "batch"), self.recipe.weights, self.recipe.na_action)
 
     def _prototype(self) -> tuple[dict[str, Any], int]:
         """A few rows that have all levels."""

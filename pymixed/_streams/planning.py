@@ -156,15 +156,13 @@ class _Reading:
         return column.declared if isinstance(column, Categorical) else None
 
     def complete(self, table: Table) -> dict[str, Column]:
-        """The columns outside of groups in the complete rows of a table; groups count where it has them."""
+        """The columns outside of groups in the complete rows of a table, which needs no columns but those asked for."""
         columns = {name: table.factor(name) if labels else table.column(name) for name, labels in self.kinds.items()
-                   if table.argument != "state" or name in table.names or name in (*self.labelled, *self.values)}
-        groups = {name: table.factor(name) for name in group_columns(self.parsed.bars)
-                  if table.argument != "state" or name in table.names}
-        prior = {argument: per_row(argument, getattr(self.model, argument), table)
-                 if table.argument != "state" else None for argument in ("weights", "offset")}
-        return dict(complete_columns(columns, groups, prior["weights"], prior["offset"], table.n_rows, "drop",
-                                     none_left=True).columns)
+                   if name in (*table.names, *self.labelled, *self.values)}
+        groups = {name: table.factor(name) for name in group_columns(self.parsed.bars) if name in table.names}
+        weights, offset = (per_row(argument, name, table) if name in table.names else None
+                           for argument, name in (("weights", self.model.weights), ("offset", self.model.offset)))
+        return dict(complete_columns(columns, groups, weights, offset, table.n_rows, "drop", none_left=True).columns)
 
     def first_pass(self, again: Again, names: list[str],
                    values: list[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Column]]:
