@@ -105,29 +105,49 @@ class Called(Source):
 
 
 class Files(Source):
-    """A dataset of pyarrow: files of which a batch is a piece of bounded size."""
+    """A dataset of pyarrow: files of which a batch is a piece of bounded size.
+
+    Parameters
+    ----------
+    dataset : pyarrow.dataset.Dataset
+    batch_size : int
+    whole_files : bool
+        Whether it is Parquet files as they are: no filter, no columns that stand in folders' names.
+    """
 
     rereadable = True
     is_batch = False
 
-    def __init__(self, dataset: Any, batch_size: int) -> None:
-        self._dataset, self._batch_size = dataset, batch_size
+    def __init__(self, dataset: Any, batch_size: int, whole_files: bool = False) -> None:
+        self._dataset, self._batch_size, self._whole_files = dataset, batch_size, whole_files
         self.names = tuple(dataset.schema.names)
 
     def batches(self, columns: Sequence[str] | None) -> Iterator[Any]:
-        """Record batches, with little read ahead."""
+        """Record batches."""
         import pyarrow as pa
 
         wanted = None if columns is None else [name for name in columns if name in self._dataset.schema.names]
-
         number = 0
         try:
-            for batch in self._dataset.to_batches(columns=wanted, batch_size=self._batch_size, batch_readahead=1,
-                                                  fragment_readahead=1):
+            for batch in self._record_batches(wanted):
                 number += 1
                 yield batch
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"batches: what follows batch {number} could not be read: {error}") from error
+
+    def _record_batches(self, columns: list[str] | None) -> Iterator[Any]:
+        """Of whole Parquet files one after the other: a dataset's scanner reads ahead of whoever adds up."""
+        import pyarrow.parquet as pq
+
+        names = set(self._dataset.schema.names if columns is None else columns)
+        fragments = list(self._dataset.get_fragments()) if self._whole_files else []
+        if not fragments or any(not names <= set(fragment.physical_schema.names) for fragment in fragments):
+            yield from self._dataset.to_batches(columns=columns, batch_size=self._batch_size, batch_readahead=1,
+                                                fragment_readahead=1)
+            return
+        for fragment in fragments:
+            with fragment.open() as file:
+                yield from pq.ParquetFile(file, pre_buffer=False).iter_batches(self._batch_size, columns=columns)
 
     def pieces(self, columns: Sequence[str] | None) -> Iterator[Source]:
         """Files, which their readers open themselves."""
@@ -136,7 +156,7 @@ class Files(Source):
         for fragment in self._dataset.get_fragments():
             dataset = ds.FileSystemDataset([fragment], self._dataset.schema, fragment.format,
                                            getattr(fragment, "filesystem", None))
-            yield Files(dataset, self._batch_size)
+            yield Files(dataset, self._batch_size, self._whole_files)
 
 
 def read_source(batches: Any, batch_size: int) -> Source:
@@ -150,7 +170,7 @@ def read_source(batches: Any, batch_size: int) -> Source:
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise InputError(f"batch_size: expected a whole number of rows, 1 or more, got {batch_size!r}")
     if isinstance(batches, (str, os.PathLike)):
-        return Files(_dataset(batches), batch_size)
+        return Files(_dataset(batches), batch_size, whole_files=True)
     if is_a(batches, "pyarrow.dataset", "Dataset"):
         return Files(batches, batch_size)
     if is_table(batches):
