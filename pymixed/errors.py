@@ -77,7 +77,7 @@ class FormulaError(InputError):
         return "\n".join(lines)
 
 
-class MemoryLimitError(PymixedError, MemoryError):
+class MemoryLimitError(MemoryError, PymixedError):  # in this order its __new__ is the one that unpickling needs
     """A model needs more memory than there is; raised before anything is allocated."""
 
 

@@ -22,7 +22,7 @@ from streams import cut
 from test_crossproducts import FRAME, TIGHT, assert_equal
 
 import pymixed as pm
-from pymixed.errors import InputError, InputTypeError, WorkerError
+from pymixed.errors import InputError, InputTypeError, MemoryLimitError, WorkerError
 
 FORMULA = "y ~ scale(x) + f + (x | g) + (1 | h)"
 PIECES = cut(FRAME, 11)
@@ -80,6 +80,12 @@ def test_errors_of_workers_name_the_batch(processes: Executor) -> None:
     bad = [*PIECES[:3], PIECES[3].assign(x="text"), *PIECES[4:]]
     with pytest.raises(InputTypeError, match="batch 4: column 'x': expected numbers as before, got strings"):
         pm.CrossProducts.from_batches("y ~ x + (1 | g)", bad, executor=processes)
+
+
+def test_a_limit_that_a_worker_meets_is_said_by_every_engine(processes: Executor, client: Any) -> None:
+    for executor in (processes, client.get_executor(), "loky"):
+        with pytest.raises(MemoryLimitError, match=r"'g': expected at most 3 levels .max_levels., got 4"):
+            pm.CrossProducts.from_batches("y ~ x + (1 | g)", PIECES, max_levels=3, executor=executor)
 
 
 def deadly() -> Callable[[], Any]:
