@@ -161,7 +161,8 @@ def test_contrasts_of_the_user() -> None:
         compare(contrasts, theirs, "estimate", "estimate", ("contrast", "b"))
     as_array = means.contrast(np.array([[1, -0.5, -0.5]]))
     assert as_array["contrast"].tolist() == ["c1", "c1"]
-    np.testing.assert_array_equal(as_array["estimate"], by_level["estimate"][::2])
+    # one row or two go through other routines of BLAS, which sum in another order
+    np.testing.assert_allclose(as_array["estimate"], by_level["estimate"][::2], rtol=1e-14)
 
 
 def test_intervals_of_means_together() -> None:
