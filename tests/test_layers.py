@@ -85,7 +85,7 @@ CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "_
 # line work together and may include one another.
 CPP_LAYERS = [
     {"version"},
-    {"types", "status", "small_matrix", "positive_solver", "special_functions"},
+    {"types", "status", "instruction_set", "small_matrix", "positive_solver", "special_functions"},
     {"random", "random_counts", "philox", "wide_product", "ziggurat"},
     {"random_effects"},
     {"canonical_kernels", "links"},

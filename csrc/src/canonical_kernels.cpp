@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "instruction_set.hpp"
+
 namespace pymixed {
 namespace {
 #include "canonical_kernels.inl"
@@ -15,12 +17,10 @@ const CanonicalKernels& detail::canonical_kernels_baseline() {
 }
 
 const CanonicalKernels& canonical_kernels() {
-#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
-    static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (avx2 && detail::canonical_kernels_avx2() != nullptr)
-        return *detail::canonical_kernels_avx2();
-#endif
-    return detail::canonical_kernels_baseline();
+    static const CanonicalKernels& fastest = runs_avx2() && detail::canonical_kernels_avx2() != nullptr
+                                                 ? *detail::canonical_kernels_avx2()
+                                                 : detail::canonical_kernels_baseline();
+    return fastest;
 }
 
 }  // namespace pymixed

@@ -1,5 +1,7 @@
 #include "chunk_kernels.hpp"
 
+#include "instruction_set.hpp"
+
 #define VECTOR 2
 
 namespace pymixed {
@@ -13,12 +15,10 @@ const ChunkKernels& detail::chunk_kernels_baseline() {
 }
 
 const ChunkKernels& chunk_kernels() {
-#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
-    static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (avx2 && detail::chunk_kernels_avx2() != nullptr)
-        return *detail::chunk_kernels_avx2();
-#endif
-    return detail::chunk_kernels_baseline();
+    static const ChunkKernels& fastest = runs_avx2() && detail::chunk_kernels_avx2() != nullptr
+                                             ? *detail::chunk_kernels_avx2()
+                                             : detail::chunk_kernels_baseline();
+    return fastest;
 }
 
 }  // namespace pymixed

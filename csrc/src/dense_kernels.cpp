@@ -4,6 +4,8 @@
 #include <thread>
 #include <vector>
 
+#include "instruction_set.hpp"
+
 #define VECTOR 2
 
 namespace pymixed {
@@ -45,12 +47,10 @@ std::size_t dense_workspace_size(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdif
 }
 
 const DenseKernels& dense_kernels() {
-#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
-    static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (avx2 && detail::dense_kernels_avx2() != nullptr)
-        return *detail::dense_kernels_avx2();
-#endif
-    return detail::dense_kernels_baseline();
+    static const DenseKernels& fastest = runs_avx2() && detail::dense_kernels_avx2() != nullptr
+                                             ? *detail::dense_kernels_avx2()
+                                             : detail::dense_kernels_baseline();
+    return fastest;
 }
 
 }  // namespace pymixed

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "instruction_set.hpp"
+
 namespace pymixed {
 namespace {
 #include "pattern_lanes.inl"
@@ -20,12 +22,10 @@ const LaneKernels& detail::lane_kernels_baseline() {
 }
 
 const LaneKernels& lane_kernels() {
-#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
-    static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (avx2 && detail::lane_kernels_avx2() != nullptr)
-        return *detail::lane_kernels_avx2();
-#endif
-    return detail::lane_kernels_baseline();
+    static const LaneKernels& fastest = runs_avx2() && detail::lane_kernels_avx2() != nullptr
+                                            ? *detail::lane_kernels_avx2()
+                                            : detail::lane_kernels_baseline();
+    return fastest;
 }
 
 }  // namespace pymixed
