@@ -185,9 +185,14 @@ class LinearRefits::Worker {
 
 namespace {
 
-constexpr Index chunk = 64;  // responses that a thread takes at a time
+/// Responses that a thread takes at a time: enough to fill lanes, few enough to keep all threads busy.
+Index chunk_size(const Problem& problem, Index count, int n_threads) {
+    if (!PatternFits::suits(problem))
+        return 1;
+    return std::min<Index>(std::max<Index>(count / (4 * n_threads), Lane::width), 8 * Lane::width);
+}
 
-Index n_chunks(Index count) {
+Index n_chunks(Index count, Index chunk) {
     return (count + chunk - 1) / chunk;
 }
 
@@ -195,7 +200,8 @@ Index n_chunks(Index count) {
 
 Refits LinearRefits::fit_all(Index count, const ResponseSource& source, const RefitOptions& options) const {
     Refits refits(count, *problem_, options.uncertainty);
-    for_each_parallel(n_chunks(count), options.n_threads, [&] {
+    const Index chunk = chunk_size(*problem_, count, options.n_threads);
+    for_each_parallel(n_chunks(count, chunk), options.n_threads, [&] {
         auto worker = std::make_shared<Worker>(*this, options, refits);
         return [&, worker](Index k) {
             Index i = k * chunk;
@@ -215,7 +221,8 @@ Refits LinearRefits::fit_all(Index count, const ResponseSource& source, const Re
 
 Refits LinearRefits::fit_columns(const Responses& responses, const RefitOptions& options) const {
     Refits refits(responses.count, *problem_, options.uncertainty);
-    for_each_parallel(n_chunks(responses.count), options.n_threads, [&] {
+    const Index chunk = chunk_size(*problem_, responses.count, options.n_threads);
+    for_each_parallel(n_chunks(responses.count, chunk), options.n_threads, [&] {
         auto worker = std::make_shared<Worker>(*this, options, refits);
         auto own = std::make_shared<OwnDesign>(*problem_, *host_rows_, *rows_, reml_);
         return [&, worker, own, column = ResponseColumn(rows_->n)](Index k) mutable {
