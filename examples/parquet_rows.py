@@ -3,8 +3,8 @@
     python examples/parquet_rows.py [--rows N] [--folder FOLDER] [--workers K]
 
 Every file is a day of ratings by users, each with an intercept and a slope of their own. The rows are never together in
-memory: the fit holds a few numbers per user. Measured on a virtual machine with two cores: 2.2 GB of Parquet added up in
-24 s, 4.1 million rows per second, with 331 MB at the peak; 16 s, 6.3 million, with two workers; the fit in 0.5 s.
+memory: the fit holds a few numbers per user. Measured on a virtual machine with two cores: 2.2 GB of Parquet added up
+in 24 s, 4.1 million rows per second, with 331 MB at the peak; 16 s, 6.3 million, with two workers; the fit in 0.5 s.
 """
 
 from __future__ import annotations
