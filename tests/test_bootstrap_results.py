@@ -258,7 +258,7 @@ def test_spoilt_files_are_refused(sleep: Any, tmp_path: Path) -> None:
     small, path = sleep.bootstrap(2, seed=1), tmp_path / "spoilt"
     small.save(path)
     whole = path.read_bytes()
-    message = r"path: expected replicates that Bootstrap\.save wrote, got '.*spoilt'"
+    message = r"path: expected replicates that Bootstrap\.save wrote, whole and unchanged, got '.*spoilt'"
     for size in (0, 1, 10, len(whole) // 2, len(whole) - 30, len(whole) - 1):
         path.write_bytes(whole[:size])
         with pytest.raises(InputError, match=message):
@@ -281,8 +281,8 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
     path.write_text("replicate,Days\n0,1.0\n")
     with pytest.raises(InputError, match=message):
         Bootstrap.load(path)
-    for content in ({"a": np.ones(3)}, {"texts": np.array("{}")}, {"texts": np.array("[1]")},
-                    {"texts": np.array('{"format": 1}')}):
+    for content in ({"a": np.ones(3)}, {"header": np.array("{}")}, {"header": np.array("[1]")},
+                    {"header": np.array('{"format": 1}')}):
         with path.open("wb") as file:
             np.savez(file, **content)
         with pytest.raises(InputError, match=message):
@@ -296,7 +296,7 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
         Bootstrap.load(path)
     with path.open("wb") as file:
-        np.savez(file, texts=np.array('{"format": 99}'))
+        np.savez(file, header=np.array('{"format": 99}'))
     with pytest.raises(InputError, match=r"path: expected replicates in format 1, got 99; a newer version"):
         Bootstrap.load(path)
     with pytest.raises(FileNotFoundError):

@@ -28,7 +28,7 @@ def of_streams(*modules: str) -> set[str]:
 PYTHON_LAYERS = [
     {"errors", "_inference", "_many", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
-    {"_adapters"},
+    {"_adapters", "_archives"},
     {"_frames", "_executors"},
     {"_links", "_distributions"},
     {"_family"},

@@ -1,19 +1,17 @@
 """The bootstrap of a fitted model: its replicates, and intervals from them."""
 from __future__ import annotations
 
-import io
-import json
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._archives import read_archive, write_archive
 from .._common import Array, check_choice
 from ..errors import InputError
 from .intervals import normal_quantile
@@ -268,10 +266,8 @@ class Bootstrap:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to a NumPy archive that `load` reads; nothing in it can execute."""
-        texts = {name: getattr(self, name) for name in _TEXTS}
-        arrays = {name: getattr(self, name) for name in (*_PER_REPLICATE, *_PER_FIT)}
-        with Path(path).open("wb") as file:  # a file: savez would add its own ending to a name
-            np.savez_compressed(file, texts=np.array(json.dumps({"format": FORMAT, **texts})), **arrays)
+        write_archive(path, FORMAT, {name: getattr(self, name) for name in _TEXTS},
+                      {name: getattr(self, name) for name in (*_PER_REPLICATE, *_PER_FIT)}, compressed=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Bootstrap:
@@ -284,18 +280,11 @@ class Bootstrap:
         OSError
             If it cannot be read at all.
         """
-        content = io.BytesIO(Path(path).read_bytes())
-        try:
-            with np.load(content, allow_pickle=False) as archive:
-                texts = json.loads(str(archive["texts"]))
-                written = texts["format"]
-                if written == FORMAT:
-                    return cls(texts["model"], texts["kind"], tuple(texts["names"]), statuses=tuple(texts["statuses"]),
-                               **{name: archive[name] for name in (*_PER_REPLICATE, *_PER_FIT)})
-        except Exception:  # noqa: BLE001  what spoilt bytes raise in zipfile, zlib, numpy and json is no fixed set
-            raise InputError(f"path: expected replicates that Bootstrap.save wrote, got {os.fspath(path)!r}") from None
-        raise InputError(f"path: expected replicates in format {FORMAT}, got {written!r}; a newer version of pymixed "
-                         "wrote them")
+        def make(texts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Bootstrap:
+            return cls(texts["model"], texts["kind"], tuple(texts["names"]), statuses=tuple(texts["statuses"]),
+                       **{name: arrays[name] for name in (*_PER_REPLICATE, *_PER_FIT)})
+
+        return read_archive(path, FORMAT, make, "replicates", "Bootstrap.save")
 
     def __repr__(self) -> str:
         failures = f", {self.n_failed} failed" if self.n_failed else ""

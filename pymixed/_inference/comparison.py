@@ -140,8 +140,9 @@ def _different_kind(first: MixedSolution[Any], second: MixedSolution[Any]) -> st
     if type(a) is not type(b):
         return "a linear and a generalized linear model"
     if isinstance(a, GLMMParams):
-        if first._family != second._family:  # type: ignore[attr-defined]  # both are generalized
-            return f"the families {first._family!r} and {second._family!r}"  # type: ignore[attr-defined]
+        families = [fit._family for fit in (first, second)]  # type: ignore[attr-defined]  # both are generalized
+        if families[0] != families[1]:
+            return f"the families {families[0]!r} and {families[1]!r}"
         if a.n_agq != b.n_agq:
             return f"n_agq={a.n_agq} and n_agq={b.n_agq}"
         if first.info["curvature"] != second.info["curvature"]:

@@ -6,18 +6,16 @@ and the functions that formulas know.
 from __future__ import annotations
 
 import ast
-import io
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from .._archives import read_archive, write_archive
 from .._from_formula import parse_for
 from .._model_matrix import EVALUATED, factor_expressions, part_texts
 from ..errors import InputError
@@ -37,7 +35,7 @@ def write_statistics(statistics: Statistics, path: str | os.PathLike[str]) -> No
     recipe = statistics.encoding.recipe
     arrays: dict[str, NDArray[Any]] = {}
     header = {
-        "format": FORMAT, "formula": recipe.formula, "weights": recipe.weights, "offset": recipe.offset,
+        "formula": recipe.formula, "weights": recipe.weights, "offset": recipe.offset,
         "na_action": recipe.na_action, "ordered": recipe.ordered, "labelled": recipe.labelled,
         "contrasts": {name: _json(contrast, f"contrasts[{name!r}]") for name, contrast in recipe.contrasts.items()},
         "state": {name: _json(state, f"state of {name}") for name, state in recipe.state.items()},
@@ -54,28 +52,15 @@ def write_statistics(statistics: Statistics, path: str | os.PathLike[str]) -> No
         arrays[f"crossed.{i}"] = np.array(table.keys, np.int64)
     if statistics.products is not None:
         arrays |= {f"products.{name}": values for name, values in statistics.products.state().items()}
-    content: dict[str, Any] = {"header": np.array(json.dumps(header)), **arrays}
-    with Path(path).open("wb") as file:  # a file: savez would add its own ending to a name
-        np.savez(file, **content)
+    write_archive(path, FORMAT, header, arrays)
 
 
 def read_statistics(path: str | os.PathLike[str]) -> Statistics:
     """Read what `write_statistics` wrote; see `CrossProducts.load`."""
-    content = io.BytesIO(Path(path).read_bytes())
     try:
-        with np.load(content, allow_pickle=False) as archive:
-            header = json.loads(str(archive["header"]))
-            written = header["format"]
-            if written == FORMAT:
-                arrays = {name: archive[name] for name in archive.files if name != "header"}
-                return _statistics(header, arrays)
+        return read_archive(path, FORMAT, _statistics, "cross-products", "CrossProducts.save", (UnsafeFormulaError,))
     except UnsafeFormulaError as error:
         raise InputError(f"path: {os.fspath(path)!r}: {error}") from None
-    except Exception:  # noqa: BLE001  what spoilt bytes raise in zipfile, zlib, numpy and json is no fixed set
-        raise InputError(f"path: expected cross-products that CrossProducts.save wrote, whole and unchanged, got "
-                         f"{os.fspath(path)!r}") from None
-    raise InputError(f"path: expected cross-products in format {FORMAT}, got {written!r}; a newer version of pymixed "
-                     "wrote them")
 
 
 def _statistics(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Statistics:
