@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 from ._common import Array, GLMMParams, check_choice
 from ._conditional import ConditionalResponse, Overdispersion, zero_probability
 from ._convergence import free_parameters
-from ._described_solution import DescribedSolution
 from ._engine import GeneralizedCriterion
 from ._family import Family
 from ._inference.clusters import Clusters
@@ -24,6 +23,7 @@ from ._inference.robust import sandwich
 from ._inference.variance_parameters import variance_parameters, variance_values
 from ._links import Link
 from ._prediction import linear_predictor
+from ._reported_solution import ReportedSolution
 from ._solution import parameter_vector
 from ._tables import Summary, summarize_generalized
 from .errors import BoundaryWarning, InputError, SeparationWarning
@@ -32,7 +32,7 @@ _QUANTILES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])  # of the residuals in a summ
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GLMMSolution(DescribedSolution[GLMMParams]):
+class GLMMSolution(ReportedSolution[GLMMParams]):
     """A fitted generalized linear mixed model.
 
     Returned by `pymixed.glmer` and `pymixed.glmm`. Coefficients come in the order of `coefficient_names`,

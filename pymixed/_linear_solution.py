@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 
 from ._common import Array, LMMParams, VarianceUncertainty, check_choice
 from ._convergence import free_parameters
-from ._described_solution import DescribedSolution
 from ._engine import LinearCriterion, VarianceDerivatives
 from ._inference.clusters import Clusters
 from ._inference.coefficient_tests import CoefficientTests, FixedDfTests, KenwardRogerTests, SatterthwaiteTests
@@ -22,6 +21,7 @@ from ._inference.resampling import ModelPoint, Pools, residual_pools
 from ._inference.robust import linear_robust_tests
 from ._inference.variance_parameters import variance_parameters, variance_values
 from ._prediction import linear_predictor, residuals_of
+from ._reported_solution import ReportedSolution
 from ._solution import parameter_vector
 from ._tables import Summary, summarize_linear
 from .errors import InputError
@@ -31,7 +31,7 @@ _QUANTILES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])  # of the residuals in a summ
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LMMSolution(DescribedSolution[LMMParams]):
+class LMMSolution(ReportedSolution[LMMParams]):
     """A fitted linear mixed model.
 
     Returned by `pymixed.lmer` and `pymixed.lmm`. Coefficients come in the order of `coefficient_names`, random-effects
