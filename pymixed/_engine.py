@@ -174,6 +174,12 @@ class Criterion(Protocol):
     def effects_covariance(self, parameters: Array) -> EffectsCovariance:
         """Covariance of the random effects, over sigma² for a linear model."""
 
+    def products(self, parameters: Array) -> Any:
+        """Cross-products of the core that `effects_covariance` rests on."""
+
+    def options(self) -> dict[str, Any]:
+        """What the fit was told, as plain values."""
+
     def refit(self, design: MixedDesign, reml: bool | None = None) -> Any:
         """Solution for another design of the same kind, found with the same options.
 

@@ -326,9 +326,19 @@ class LMMSolution(ReportedSolution[LMMParams]):
             Criterion, quantiles of the scaled residuals where the rows are there, random effects, fixed effects with t
             tests, their correlations, and notes on anything unusual.
         """
-        quantiles = (np.quantile(self.resid("pearson") / self.residual_std, _QUANTILES) if self._design.has_rows
-                     else None)
-        return summarize_linear(self.params, self._design.formula, quantiles, self.singularity, self._rows_dropped)
+        return summarize_linear(self.params, self._design.formula, self._residual_quantiles, self.singularity,
+                                self._rows_dropped)
+
+    @property
+    def _residual_quantiles(self) -> Array | None:
+        if not self._design.has_rows:
+            held: Array | None = self._design.held("residual_quantiles")
+            return held
+        return np.asarray(np.quantile(self.resid("pearson") / self.residual_std, _QUANTILES))
+
+    def _held_numbers(self) -> dict[str, Any]:
+        quantiles = self._residual_quantiles
+        return {} if quantiles is None else {"residual_quantiles": list(quantiles)}
 
     def __repr__(self) -> str:
         return self._described("REML" if self.reml else "ML")
