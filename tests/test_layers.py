@@ -105,6 +105,7 @@ CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "_
 CPP_LAYERS = [
     {"version"},
     {"types", "status", "instruction_set", "small_matrix", "positive_solver", "special_functions"},
+    {"archive"},
     {"random", "random_counts", "philox", "wide_product", "ziggurat"},
     {"random_effects"},
     {"canonical_kernels", "links"},
@@ -114,7 +115,8 @@ CPP_LAYERS = [
     {"dense_kernels", "sparse_cholesky", "gauss_hermite", "pattern_lanes"},
     {"problem", "leading", "tail", "schur"},
     {"pls", "template_parameters", "sorted_rows"},
-    {"penalized_factor"},
+    {"penalized_factor", "path_inverse"},
+    {"effects_covariance"},
     {"response_sums", "scores"},
     {"tail_components"},
     {"deviance", "estimates"},
