@@ -91,6 +91,7 @@ PYTHON_LAYERS = [
     of_many("fits", "designs", "jobs"),
     of_many("running"),
     {"solvers", "crossproducts", "many"},
+    {"sklearn"},
     {"datasets"},
     {"__init__"},
     {"cli"},
