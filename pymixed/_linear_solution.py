@@ -20,6 +20,7 @@ from ._inference.kenward_roger import KenwardRoger, kenward_roger
 from ._inference.resampling import ModelPoint, Pools, residual_pools
 from ._inference.robust import linear_robust_tests
 from ._inference.variance_parameters import variance_parameters, variance_values
+from ._plots.residuals import ShownResiduals
 from ._prediction import linear_predictor, residuals_of
 from ._reported_solution import ReportedSolution
 from ._solution import parameter_vector
@@ -189,6 +190,12 @@ class LMMSolution(ReportedSolution[LMMParams]):
         check_choice("kind", kind, ("response", "pearson"))
         weights = self._design.weights
         return self.residuals if kind == "response" or weights is None else self.residuals * np.sqrt(weights)
+
+    def _shown_residuals(self, kind: str | None, seed: int | None) -> ShownResiduals:
+        name, kind = self._design.response_name, "pearson" if kind is None else kind
+        weighted = ", times root weight" if kind == "pearson" and self._design.weights is not None else ""
+        return ShownResiduals(self.fitted_values, f"Fitted {name}", self.resid(kind), f"Residual of {name}{weighted}",
+                              self.residual_std, is_normal=False)
 
     def predict(self, newdata: Any = None, re: str | Iterable[str] = "all", new_levels: str = "error",
                 type: str = "link", offset: ArrayLike | None = None) -> Array:  # noqa: A002  R's name

@@ -19,6 +19,11 @@ def of_many(*modules: str) -> set[str]:
     return {f"_many.{name}" for name in modules}
 
 
+def of_plots(*modules: str) -> set[str]:
+    """Modules of the folder _plots."""
+    return {f"_plots.{name}" for name in modules}
+
+
 def of_streams(*modules: str) -> set[str]:
     """Modules of the folder _streams."""
     return {f"_streams.{name}" for name in modules}
@@ -26,9 +31,10 @@ def of_streams(*modules: str) -> set[str]:
 
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_inference", "_many", "_streams"},
+    {"errors", "_inference", "_many", "_plots", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
-    {"_adapters", "_archives"},
+    {"_adapters", "_archives", *of_plots("style")},
+    of_plots("means", "profiles", "random_effects", "residuals"),
     {"_frames", "_executors"},
     {"_links", "_distributions"},
     {"_family"},
@@ -58,6 +64,7 @@ PYTHON_LAYERS = [
     {"_bounded_solution"},
     of_inference("pbtest"),
     {"_described_solution"},
+    of_plots("accessor"),
     {"_predicted_solution"},
     {"_simulated_solution"},
     {"_diagnosed_solution"},
