@@ -39,7 +39,9 @@ class ShownProfile:
         known = np.isfinite(at_points)  # rounding may put an end beyond the end
         rising = np.maximum.accumulate(at_points[known])
         grid = np.unique(np.interp(np.linspace(rising[0], rising[-1], GRID), rising, self.values[known]))
-        return grid, self.zeta(grid)
+        zeta = self.zeta(grid)
+        known = np.isfinite(zeta)  # not between the last point and a perfect correlation
+        return grid[known], zeta[known]
 
 
 def profile_density(values: Array, zeta: Array) -> Array:

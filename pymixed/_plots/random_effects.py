@@ -25,7 +25,7 @@ from .style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DEPENDENT = 1e-10  # what is left of a column's sum of squares when it depends on others but for rounding
+DEPENDENT = 1e-20  # share of a column's sum of squares that is rounding when it depends on others
 ARROW_WIDTH = 0.8  # points
 
 
@@ -168,8 +168,8 @@ def draw_shrinkage(panels: Sequence[ShownShrinkage], ax: Any, arrows: dict[str, 
         axes.scatter(end[:, 0], end[:, 1], **{**style, "zorder": 3, "label": "fit"})
         axes.quiver(*start.T, *(end - start).T, **{
             "angles": "xy", "scale_units": "xy", "scale": 1.0, "units": "inches", "color": GUIDE,
-            "zorder": 1, "width": min(ARROW_WIDTH, 1000.0 / n) / 72.0, "headwidth": 6, "headlength": 8, "headaxislength": 7,
-            "alpha": style["alpha"], "rasterized": n > MANY_POINTS, **arrows})
+            "zorder": 1, "width": min(ARROW_WIDTH, 1000.0 / n) / 72.0, "headwidth": 6, "headlength": 8,
+            "headaxislength": 7, "alpha": style["alpha"], "rasterized": n > MANY_POINTS, **arrows})
         legend_above(axes, None if len(panel.columns) == 1 else panel.group)
     return returned(all_axes)
 

@@ -39,7 +39,7 @@ def axes_for(n: int, ax: Any, size: tuple[float, float]) -> list[Axes]:
     try:
         from matplotlib.axes import Axes
     except ModuleNotFoundError as error:
-        if error.name != "matplotlib":
+        if not (error.name or "").startswith("matplotlib"):  # it is there, and something that it needs is not
             raise
         raise ImportError('plots need matplotlib, which is not installed: pip install "pymixed[plot]"') from None
     if ax is None:
