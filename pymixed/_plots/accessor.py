@@ -339,7 +339,7 @@ class Plots:
             Of quantile residuals of a discrete response.
         ax : Axes, optional
         **points
-            For `Axes.scatter`.
+            For `Axes.scatter`. Without any, more than 20,000 rows are counted in hexagons, shaded by the logarithm.
 
         Returns
         -------

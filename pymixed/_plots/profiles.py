@@ -56,8 +56,9 @@ def draw_zeta(panels: Sequence[ShownProfile], z: float, ax: Any, line: dict[str,
     for axes, panel in zip(all_axes, panels, strict=True):
         values, zeta = panel.curve()
         axes.axhline(0.0, color=GUIDE, linewidth=0.6, zorder=1)
-        for limit, height in zip(panel.limits, (-z, z), strict=True):
+        for height in (-z, z):
             axes.axhline(height, color=GUIDE, linewidth=0.8, linestyle=":", zorder=1)
+        for limit, height in zip(panel.limits, panel.zeta(np.array(panel.limits)), strict=True):
             axes.plot([limit, limit], [0.0, height], color=GUIDE, linewidth=1.2, zorder=2)
         axes.plot(values, zeta, **{"color": MAIN, "linewidth": 1.6, **line})
         axes.set_xlabel(panel.name)

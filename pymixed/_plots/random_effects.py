@@ -213,7 +213,7 @@ def draw_covariances(panels: Sequence[ShownCovariance], levels: Sequence[float],
         axes.axhline(0.0, color=GUIDE, linewidth=0.6, zorder=1)
         axes.axvline(0.0, color=GUIDE, linewidth=0.6, zorder=1)
         for i, level in enumerate(sorted(levels)):
-            axes.plot(*ellipse(panel.covariance, level).T, color=ACCENT, linewidth=1.4,
+            axes.plot(*ellipse(panel.covariance, level).T, color=ACCENT, linewidth=1.4, zorder=4,
                       linestyle=("-", "--", ":")[i % 3], label=f"{100 * level:g}% of levels")
         axes.scatter(*panel.modes.T, **{"zorder": 3, **point_style(len(panel.modes), points)})
         axes.set(xlabel=panel.columns[0], ylabel=panel.columns[1])

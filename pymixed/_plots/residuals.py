@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 SPAN = 2.0 / 3.0   # share of the points that a local line is fitted to, Cleveland's default
 BINS = 200         # points of which local lines are made; more rows are averaged first
 LINE_POINTS = 200  # of a band
+MANY_ROWS = 20_000  # points of more rows would cover one another
+HEXAGONS = 70      # across
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +98,10 @@ def draw_scale_location(shown: ShownResiduals, ax: Any, points: dict[str, Any]) 
 
 
 def _scatter_with_smooth(axes: Axes, shown: ShownResiduals, y: Array, points: dict[str, Any]) -> None:
-    axes.scatter(shown.fitted, y, **point_style(len(y), points))
+    if len(y) > MANY_ROWS and not points:
+        axes.hexbin(shown.fitted, y, gridsize=HEXAGONS, bins="log", mincnt=1, cmap="Blues", linewidths=0.1)
+    else:
+        axes.scatter(shown.fitted, y, **point_style(len(y), points))
     axes.plot(*smooth(shown.fitted, y), color=ACCENT, linewidth=1.6)
 
 
