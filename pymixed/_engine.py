@@ -203,9 +203,6 @@ class LinearCriterion(Criterion, Protocol):
     def coordinates(self, theta: Array) -> tuple[Array, Callable[[Array], Array]]:
         """Theta in the coordinates of `centred_derivatives`, and the way back from them."""
 
-    def unscaled_covariance(self, parameters: Array) -> Array:
-        """(X'V⁻¹X)⁻¹ (p, p): over sigma² the covariance of the coefficients."""
-
     def variance_derivatives(self, parameters: Array) -> VarianceDerivatives:
         """Derivatives of the criterion and of the covariance of the fixed effects."""
 

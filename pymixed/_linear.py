@@ -129,12 +129,6 @@ class LinearEngine(CoreEngine[_core.Deviance]):
         return ConstrainedFit(status, gain, deviance, slope, np.append(theta, np.log(sigma)), coefficients,
                               n_evaluations)
 
-    def unscaled_covariance(self, theta: Array) -> Array:
-        """Covariance of the coefficients over sigma²."""
-        estimates = self.core.estimates(theta)
-        assert estimates is not None, "theta is near the estimates"
-        return estimates[1]
-
     def products(self, theta: Array) -> _core.CrossProducts:
         """Cross-products that the model is fitted to."""
         return cross_products(self._arguments[0])
