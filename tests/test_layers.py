@@ -80,6 +80,7 @@ PYTHON_LAYERS = [
     {"_predicted_solution"},
     {"_simulated_solution"},
     {"_diagnosed_solution"},
+    of_plots("from_solution"),
     of_plots("accessor"),
     {"_reported_solution"},
     {"_linear_solution", "_generalized_solution", "_diagnosis"},

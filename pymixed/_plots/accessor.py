@@ -1,40 +1,20 @@
 """What `plot` of a solution is: a method per kind of plot."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .._common import Array, check_choice
+from .._common import check_choice
 from .._described_solution import DescribedSolution
 from .._inference.intervals import normal_quantile
-from ..errors import InputError, InputTypeError
-from .random_effects import (
-    ShownCovariance,
-    ShownModes,
-    ShownShrinkage,
-    draw_covariances,
-    draw_modes,
-    draw_shrinkage,
-    least_squares_by_level,
-)
+from ..errors import InputError
+from .from_solution import columns_of, shown_covariances, shown_modes, shown_shrinkage, standard_modes
+from .random_effects import draw_covariances, draw_modes, draw_shrinkage
 from .residuals import Sample, draw_quantiles, draw_residuals, draw_scale_location
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-
-class _Column(NamedTuple):
-    """A column of random effects: its grouping factor, its position in the factor's tables, its name and variance."""
-
-    group: str
-    position: int
-    name: str
-    variance: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,27 +81,8 @@ class Plots:
         >>> ax.get_xlabel()
         'Days, mode with 95% interval'
         """
-        z, chosen = normal_quantile(level), self._columns(group, term)
-        modes, covariances = self._solution.ranef(condvar=True)
-        places: dict[str, NDArray[np.intp]] = {}
-        for column in chosen:
-            if column.group not in places:
-                values = self._modes_to_order_by(modes[column.group], column, order)
-                places[column.group] = np.argsort(values, kind="stable")
-        return draw_modes([
-            ShownModes(group, name, modes[group].index.to_numpy(), modes[group].iloc[:, i].to_numpy(),
-                       np.sqrt(covariances[group][:, i, i]), places[group])
-            for group, i, name, _ in chosen], z, level, ax, points)
-
-    @staticmethod
-    def _modes_to_order_by(table: Any, column: _Column, order: bool | str) -> Array:
-        if isinstance(order, str):
-            check_choice("order", order, list(table.columns))
-            return np.asarray(table[order], float)
-        if not isinstance(order, (bool, np.bool_)):
-            raise InputTypeError(f"order: expected True, False or the name of a column, got {order!r}")
-        # levels in their own order read from top to bottom
-        return table.iloc[:, column.position].to_numpy() if order else -np.arange(len(table), dtype=float)
+        z, columns = normal_quantile(level), columns_of(self._solution, group, term)
+        return draw_modes(shown_modes(self._solution, columns, order), z, level, ax, points)
 
     def shrinkage(self, group: str | None = None, term: str | Iterable[str] | None = None, ax: Any = None,
                   **arrows: Any) -> Any:
@@ -158,33 +119,7 @@ class Plots:
         >>> ax.get_xlabel(), ax.get_ylabel()
         ('(Intercept)', 'Days')
         """
-        coefficients = self._solution.coef()
-        by_group: dict[str, list[_Column]] = {}
-        for column in self._columns(group, term):
-            by_group.setdefault(column.group, []).append(column)
-        panels = []
-        for name, columns in by_group.items():
-            table = coefficients[name]
-            end = table[[column.name for column in columns]].to_numpy(float)
-            start, population, start_name = self._without_shrinkage(columns, end)
-            for pair in [(0,)] if len(columns) == 1 else combinations(range(len(columns)), 2):
-                at = list(pair)
-                panels.append(ShownShrinkage(name, tuple(columns[i].name for i in at), table.index.to_numpy(),
-                                             start[:, at], end[:, at], population[at], start_name))
-        return draw_shrinkage(panels, ax, arrows)
-
-    def _without_shrinkage(self, columns: list[_Column], end: Array) -> tuple[Array, Array, str | None]:
-        """Estimates of single levels, fixed effects, and what the former are."""
-        solution, design = self._solution, self._solution._design
-        fixed = dict(zip(solution.coefficient_names, solution.coefficients.tolist(), strict=True))
-        population = np.array([fixed.get(column.name, 0.0) for column in columns])
-        if solution._mean_link is not None or not design.has_rows:
-            return np.broadcast_to(population, end.shape), population, None
-        (factor, data), = [(factor, [values for term in design.terms if term.factor == i for values in term.data])
-                           for i, factor in enumerate(design.factors) if factor.name == columns[0].group]
-        apart = least_squares_by_level(solution.residuals, [data[column.position] for column in columns], factor.codes,
-                                       len(end), design.weights)
-        return np.where(np.isnan(apart), population, end + apart), population, "on its own"
+        return draw_shrinkage(shown_shrinkage(self._solution, columns_of(self._solution, group, term)), ax, arrows)
 
     def random_covariance(self, group: str | None = None, levels: Iterable[float] = (0.5, 0.95), ax: Any = None,
                           **points: Any) -> Any:
@@ -223,37 +158,7 @@ class Plots:
         shares = [levels] if isinstance(levels, (int, float)) else list(levels)
         for share in shares:
             normal_quantile(share)  # checks it
-        chosen, panels = self._columns(group, None), []
-        groups, first = {column.group for column in chosen}, dict.fromkeys(self._solution.n_groups, 0)
-        for term in self._solution.params.term_covariances:
-            start = first[term.group]
-            first[term.group] += len(term.columns)
-            for i, j in combinations(range(len(term.columns)), 2) if term.group in groups else ():
-                modes = self._solution.random_effects[term.group][:, [start + i, start + j]]
-                panels.append(ShownCovariance(term.group, (term.columns[i], term.columns[j]), modes,
-                                              term.matrix[np.ix_([i, j], [i, j])], float(term.correlation[i, j])))
-        if not panels:
-            raise InputError("group: expected a random-effects term of two columns or more, got "
-                             f"{', '.join(f'{column.name} | {column.group}' for column in chosen)}")
-        return draw_covariances(panels, shares, ax, points)
-
-    def _columns(self, group: str | None, term: str | Iterable[str] | None) -> list[_Column]:
-        """The columns of random effects of these names, by grouping factor."""
-        solution = self._solution
-        groups = tuple(factor.name for factor in solution._design.factors)
-        if group is not None:
-            check_choice("group", group, groups)
-        wanted = None if term is None else [term] if isinstance(term, str) else list(term)
-        columns = [_Column(name, i, column, variance) for name in groups if group in (None, name)
-                   for i, (column, variance) in enumerate(self._columns_of(name))]
-        for name in wanted or ():
-            check_choice("term", name, list(dict.fromkeys(column.name for column in columns)))
-        return [column for column in columns if wanted is None or column.name in wanted]
-
-    def _columns_of(self, group: str) -> Iterator[tuple[str, float]]:
-        for term in self._solution.params.term_covariances:
-            if term.group == group:
-                yield from zip(term.columns, term.matrix.diagonal().tolist(), strict=True)
+        return draw_covariances(shown_covariances(self._solution, group), shares, ax, points)
 
     # ---- residuals ---------------------------------------------------------------------------------------------------
 
@@ -308,24 +213,13 @@ class Plots:
         check_choice("kind", kind, ("residuals", "random"))
         normal_quantile(level)  # checks it
         if kind == "random":
-            return draw_quantiles(list(self._standard_modes(self._columns(group, term))), level, ax, points)
+            columns = columns_of(self._solution, group, term)
+            return draw_quantiles(list(standard_modes(self._solution, columns)), level, ax, points)
         for argument, value in (("group", group), ("term", term)):
             if value is not None:
                 raise InputError(f"{argument}: expected None with kind='residuals', got {value!r}")
         shown = self._solution._shown_residuals(None, seed)
         return draw_quantiles([Sample(shown.standard, shown.standard_name, shown.is_normal)], level, ax, points)
-
-    def _standard_modes(self, columns: list[_Column]) -> Iterator[Sample]:
-        if not any(column.variance > 0.0 for column in columns):
-            raise InputError("kind: expected 'residuals', since the random effects chosen have no variance, "
-                             "got 'random'")
-        modes, covariances = self._solution.ranef(condvar=True)
-        for group, i, name, variance in columns:
-            if variance > 0.0:
-                explained = variance - covariances[group][:, i, i]
-                known = explained > 1e-10 * variance  # a level whose rows say nothing of this column has the mode zero
-                values = modes[group].iloc[:, i].to_numpy()[known] / np.sqrt(explained[known])
-                yield Sample(values, f"{name} | {group}, standardised", True)
 
     def residuals(self, kind: str | None = None, seed: int | None = 0, ax: Any = None, **points: Any) -> Axes:
         """Residuals against fitted values, with a smooth by local straight lines.
