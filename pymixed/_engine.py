@@ -166,6 +166,14 @@ class Criterion(Protocol):
     def resampler(self, design: MixedDesign, point: ModelPoint, reml: bool | None = None) -> Resampler:
         """The same model, at a point of its parameters, to be fitted to other responses."""
 
+    def respond(self, eta: Array, zeta: Array | None, weights: Array | None, extra: Array, seed: int,
+                stream: int) -> Array:
+        """A response of any rows (m,) given their linear predictors, by a stream of random numbers.
+
+        `zeta` is the linear predictor of the zero inflation, `extra` as in `ModelPoint`. NaN where the link gives no
+        mean.
+        """
+
     def constrained_fit(self, kind: str, place: tuple[int, int, int], value: float, start: Array) -> ConstrainedFit:
         """Its minimum with one parameter held, looked for near the coordinates `start`.
 

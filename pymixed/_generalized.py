@@ -30,7 +30,7 @@ from ._fitting import (
     warn_of_convergence,
 )
 from ._inference.resampling import ModelPoint
-from ._refits import GeneralizedResampler
+from ._refits import GeneralizedResampler, check_sampled
 from .design import MixedDesign
 from .errors import InputError
 from .inference import parameter_covariance, singular_directions, term_covariances, theta_names
@@ -82,6 +82,7 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
         core_family = _core_family(family)
         if design.zero_inflation is not None:
             core_family = _core.zero_inflated(core_family)
+        self._core_family = core_family
         # nodes of a tensor rule for several columns are laid out in the user's coordinates
         centred = options.n_agq <= 1 or all(len(term.columns) == 1 for term in design.terms)
         self.problem = make_problem(lambda limit: _core.GeneralizedProblem(
@@ -113,6 +114,12 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
         _, family, options = self._arguments
         return GeneralizedResampler(self.problem, design, point, family, int(options.n_agq), options.curvature,
                                     options.tol, options.max_iter)
+
+    def respond(self, eta: Array, zeta: Array | None, weights: Array | None, extra: Array, seed: int,
+                stream: int) -> Array:
+        """Responses (m,) given the linear predictors; see `_engine.Criterion`."""
+        check_sampled(self._arguments[1])
+        return self._core_family.simulate(eta, zeta, weights, extra[:self._core_family.n_parameters], seed, stream)
 
     def internal_derivatives(self, x: Array) -> tuple[Array, Array]:
         """Gradient and Hessian in the core's coordinates, whose columns are centred and scaled.

@@ -95,6 +95,12 @@ class LinearEngine(CoreEngine[_core.Deviance]):
         return LinearResampler(self.problem, design, point, options.reml if reml is None else reml, options.tol,
                                options.max_iter)
 
+    def respond(self, eta: Array, zeta: Array | None, weights: Array | None, extra: Array, seed: int,
+                stream: int) -> Array:
+        """Linear predictors (m,) plus residuals of variance sigma² / weights; `extra` is sigma."""
+        normal = _core.make_family("gaussian", "identity", None, None)
+        return normal.simulate(eta, zeta, weights, 2.0 * np.log(extra), seed, stream)
+
     def variance_derivatives(self, theta: Array) -> VarianceDerivatives:
         """Derivatives of the criterion and of the covariance of the fixed effects over sigma squared."""
         return self._derivatives(theta, internal=False)

@@ -52,7 +52,7 @@ PYTHON_LAYERS = [
     of_inference("bootstrap", "profile", "terms", "nesting", "submodels", "adjust", "grid", "contrast_methods"),
     of_inference("anova", "emmeans"),
     {"_solution"},
-    of_inference("comparison"),
+    of_inference("comparison", "truth", "drawing"),
     of_inference("deletions"),
     {"_tested_solution"},
     {"_bounded_solution"},
