@@ -73,8 +73,8 @@ class SimulatedSolution(PredictedSolution[P]):
         Notes
         -----
         With new random effects, response j in the rows of the fit is the one that replicate j of ``bootstrap`` with the
-        same seed is fitted to. A weight w makes a row the mean of w rows where such means have a distribution of the same kind
-        (binomial, Gaussian, Gamma, inverse Gaussian, Tweedie); elsewhere it changes nothing.
+        same seed is fitted to. A weight w makes a row the mean of w rows where such means have a distribution of the
+        same kind (binomial, Gaussian, Gamma, inverse Gaussian, Tweedie); elsewhere it changes nothing.
 
         Examples
         --------
