@@ -62,8 +62,11 @@ class ParameterNames:
                   for argument, names in self.blocks.items()}
         if self.family is None:
             return ModelPoint(values["theta"], values["beta"], values["sigma"])
-        nothing = np.empty(0)
-        own = self.family.distribution.unconstrained(values.get("family_parameters", nothing))
+        distribution, nothing = self.family.distribution, np.empty(0)
+        if estimates is not None and "family_parameters" not in given:
+            own = estimates.extra[:len(distribution.estimated)]  # to the last bit
+        else:
+            own = distribution.unconstrained(values.get("family_parameters", nothing))
         return ModelPoint(values["theta"], values["beta"], np.append(own, values.get("zi_beta", nothing)))
 
     def _why_not(self, argument: str) -> str:
