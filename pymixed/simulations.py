@@ -62,8 +62,8 @@ def simulate(formula: str, data: Any, *, beta: Truth, theta: Truth, sigma: float
     family : str or Family, optional
         As in `glmer`; a linear mixed model without.
     family_parameters : mapping, optional
-        The family's own parameters by name (``{"shape": 2}``, ``{"dispersion": 0.5}``), all but those that the family
-        fixes.
+        The family's own parameters by name (``{"shape": 2}``, ``{"dispersion": 0.5}``), but for those that the family
+        fixes; as a fit's `family_parameters` has them.
     zi : str, optional
         As in `glmer`.
     zi_beta : array_like (r,) or mapping, optional
@@ -99,8 +99,8 @@ def simulate(formula: str, data: Any, *, beta: Truth, theta: Truth, sigma: float
 
     Examples
     --------
-    Four visits of 40 subjects, whose intercepts and slopes have standard deviations 10 and 2 and the correlation 0.3, with
-    residuals of standard deviation 2:
+    Four visits of 40 subjects, whose intercepts and slopes have standard deviations 10 and 2 and the correlation 0.3;
+    the residuals have the standard deviation 2.
 
     >>> import numpy as np, pymixed as pm
     >>> data = {"visit": np.tile(np.arange(4.0), 40), "subject": np.repeat(np.arange(40), 4)}

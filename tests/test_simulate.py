@@ -142,6 +142,15 @@ def test_a_formula_gives_what_the_fit_gives(linear):
     np.testing.assert_array_equal(linear.simulate(3, seed=9, params=named), Y)
 
 
+@pytest.mark.parametrize("family", ["poisson", "tweedie", pm.families.NegativeBinomial(shape=2.0)])
+def test_parameters_of_a_fit_are_taken_as_they_are(family):
+    response = "amount" if family == "tweedie" else "count"
+    fit = quiet(pm.glmer, f"{response} ~ x + (1 | g)", counts(), family=family)
+    Y = pm.simulate("~ x + (1 | g)", counts(), beta=fit.coefficients, theta=fit.theta, family=family,
+                    family_parameters=fit.family_parameters, n=2, seed=5)
+    np.testing.assert_allclose(Y, fit.simulate(2, seed=5), rtol=1e-12)  # parameters by way of their natural units
+
+
 def test_parameters_by_name_leave_the_others(linear):
     base = linear.simulate(2, seed=9)
     np.testing.assert_allclose(linear.simulate(2, seed=9, params={"beta": {"x": linear.coefficients[1] + 1.0}}) - base,
@@ -251,7 +260,7 @@ FAMILIES: dict[str, tuple[Any, dict[str, float], str | None]] = {
 }
 
 
-def moments(family: Any, parameters: dict[str, float], eta: Array, trials: Array) -> tuple[Array, Array]:
+def moments(family: Any, eta: Array, trials: Array) -> tuple[Array, Array]:
     """Mean and variance of a response, by the text-books' formulas."""
     mu = family.mean(eta)
     variances = {
@@ -275,7 +284,7 @@ def test_moments_of_every_family(name):
     family, parameters, weights = FAMILIES[name]
     data = {"x": np.linspace(-1, 1, 12), "g": np.tile(list("abc"), 4), "trials": 1.0 + np.arange(12) % 4}
     trials = data["trials"] if weights else np.ones(12)
-    mean, variance = moments(family, parameters, 0.3 + 0.6 * data["x"], trials)
+    mean, variance = moments(family, 0.3 + 0.6 * data["x"], trials)
     Y = pm.simulate("~ x + (1 | g)", data, beta=[0.3, 0.6], theta=[0.0], family=family,
                     family_parameters=parameters or None, weights=weights, n=N, seed=21)
     check_mean_and_variance(Y, mean, variance)
@@ -362,7 +371,9 @@ COUNTS: dict[str, Any] = {"formula": "~ x + (1 | g)", "data": {"x": np.linspace(
     ({"family_parameters": {"shape": 0.0}}, InputError, "shape: expected a positive number, got 0.0"),
     ({"family_parameters": {"size": 1.0}}, InputError, "family_parameters: expected names out of 'shape', got 'size'"),
     ({"family": "poisson", "family_parameters": {"shape": 1.0}}, InputError,
-     "parameters: expected out of 'beta', 'theta', got 'family_parameters'; Poisson(link='log') has no parameters"),
+     "parameters: expected out of 'beta', 'theta', got 'family_parameters'"),
+    ({"family": pm.families.NegativeBinomial(shape=2.0), "family_parameters": {"shape": 1.0}}, InputError,
+     "parameters: expected out of 'beta', 'theta', got 'family_parameters'"),
     ({"family": "tweedie", "family_parameters": {"dispersion": 1.0, "power": 2.5}}, InputError,
      "power: expected a number between 1 and 2, got 2.5"),
     ({"family": "poisson", "sigma": 1.0}, InputError, "expected out of 'beta', 'theta', got 'sigma'"),
@@ -379,8 +390,8 @@ def test_wrong_arguments_of_the_function(options, kind, message):
 
 def test_custom_families_cannot_be_drawn_from():
     by_hand = pm.families.Custom(
-        lambda y, eta: y * eta - np.exp(eta), lambda y, eta: y - np.exp(eta), lambda y, eta: -np.exp(eta),
-        lambda y, eta: -np.exp(eta), initial_predictor=lambda y: np.log(y + 0.5), mean=np.exp, name="by hand")
+        lambda y, eta: y * eta - np.exp(eta), lambda y, eta: y - np.exp(eta), lambda _, eta: -np.exp(eta),
+        lambda _, eta: -np.exp(eta), initial_predictor=lambda y: np.log(y + 0.5), mean=np.exp, name="by hand")
     fit = quiet(pm.glmer, "count ~ x + (1 | g)", counts(), family=by_hand)
     for options in ({}, {"re": "fitted"}, {"newdata": counts()[:3]}):
         with fails(InputError, "family: expected one of the package's own to simulate responses from"):

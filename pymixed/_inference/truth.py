@@ -52,10 +52,10 @@ class ParameterNames:
         InputError, InputTypeError
             An argument or name that the model does not have, a value that is missing, not a number, or out of range.
         """
+        given = self._without_constants(given)
         unknown = [argument for argument in given if argument not in self.blocks]
         if unknown:
-            raise InputError(f"parameters: expected out of {', '.join(map(repr, self.blocks))}, got {unknown[0]!r}"
-                             f"{self._why_not(unknown[0])}")
+            raise InputError(f"parameters: expected out of {', '.join(map(repr, self.blocks))}, got {unknown[0]!r}")
         known = {} if estimates is None else self._natural(estimates)
         values = {argument: self._block(argument, given[argument], names, known.get(argument)) if argument in given
                   else self._known(argument, names, known)
@@ -69,10 +69,15 @@ class ParameterNames:
             own = distribution.unconstrained(values.get("family_parameters", nothing))
         return ModelPoint(values["theta"], values["beta"], np.append(own, values.get("zi_beta", nothing)))
 
-    def _why_not(self, argument: str) -> str:
-        if argument == "family_parameters" and self.family is not None:
-            return f"; {self.family!r} has no parameters but those that it fixes"
-        return ""
+    def _without_constants(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments without parameters that the family fixes at the value given."""
+        values = given.get("family_parameters")
+        if self.family is None or not isinstance(values, Mapping):
+            return given
+        fixed = vars(self.family.distribution)
+        own = {name: value for name, value in values.items() if value is None or fixed.get(name) != value}
+        return {argument: own if argument == "family_parameters" else value for argument, value in given.items()
+                if own or argument != "family_parameters"}
 
     def _natural(self, point: ModelPoint) -> dict[str, Array]:
         """Values of a point by argument."""
