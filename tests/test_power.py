@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from bootstrap_models import quiet
+from bootstrap_models import counts, quiet
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -128,6 +128,19 @@ def test_p_values_are_those_of_separate_fits(L, ddf):
         expected = quiet(fit.refit, Y[:, j]).contrast(rows, joint=True, ddf=ddf).p.iloc[0]
         # separate fits end elsewhere within the optimiser's tolerance
         np.testing.assert_allclose(p_values[j], expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("n_agq", [0, 1])
+def test_p_values_of_a_family_are_those_of_separate_fits(n_agq):
+    data = counts()
+    fit = quiet(pm.glmer, "zeros ~ x + (1 | g)", data, family="poisson", zi="~ x", n_agq=n_agq)
+    Y = fit.simulate(5, seed=8)
+    found = _job(fit._design, fit._family, n_agq=n_agq)().fit(Block([""] * 5, Y, None, None), np.empty(0))
+    p_values = joint_p_values(found, np.eye(2), None)
+    for j in range(5):
+        expected = quiet(fit.refit, Y[:, j]).contrast(np.eye(2), joint=True).p.iloc[0]
+        # the Hessian is one of differences at slightly different estimates
+        np.testing.assert_allclose(p_values[j], expected, rtol=1e-2, atol=1e-12)
 
 
 def test_what_cannot_be_tested_is_a_failure():

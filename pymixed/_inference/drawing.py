@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .._common import Array
 from .._engine import Criterion
 from .._family import Family
+from .._joint import blocks
 from ..design import MixedDesign, NewRows
 from ..errors import DomainWarning
 from ..inference import templates
@@ -99,21 +100,19 @@ def draw_responses(engine: Criterion, design: MixedDesign, rows: NewRows, weight
         zeta = rows.zero_inflation @ point.extra[-rows.zero_inflation.shape[1]:]
     levels = [_Levels.of(codes, labels, len(factor.levels))
               for codes, labels, factor in zip(rows.codes, rows.labels, design.factors, strict=True)]
-    roots = list(templates(design.terms, draw.sigma * point.theta))
+    roots, places = list(templates(design.terms, draw.sigma * point.theta)), list(blocks(design.terms))
     key = np.array([draw.seed, 1], np.uint64)
     Y = np.empty((len(fixed), n), order="F")
     for j in range(n):
         counter = np.array([0, 0, j, 0], np.uint64)
         generator = np.random.Generator(np.random.Philox(key=key, counter=counter))
         eta = fixed.copy()
-        first = dict.fromkeys(range(len(levels)), 0)
-        for term, root, data in zip(design.terms, roots, rows.data, strict=True):
-            level, start = levels[term.factor], first[term.factor]
-            first[term.factor] = stop = start + len(term.columns)
+        for term, block, root, data in zip(design.terms, places, roots, rows.data, strict=True):
+            level = levels[term.factor]
             effects = generator.standard_normal((len(level.seen), len(root))) @ root.T
             if modes is not None:
                 held = level.seen >= 0
-                effects[held] = modes[term.group][level.seen[held], start:stop]
+                effects[held] = modes[term.group][level.seen[held]][:, block]
             for effect, column in zip(effects.T, data, strict=True):
                 eta += effect[level.codes] if column is None else effect[level.codes] * column
         Y[:, j] = engine.respond(eta, zeta, weights, point.extra, draw.seed, j)
