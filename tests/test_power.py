@@ -143,6 +143,17 @@ def test_p_values_of_a_family_are_those_of_separate_fits(n_agq):
         np.testing.assert_allclose(p_values[j], expected, rtol=1e-2, atol=1e-12)
 
 
+@pytest.mark.parametrize(("beta", "family", "parameters"), [
+    ([9.0, 0.0], "poisson", None), ([7.0, 0.0], "negative_binomial", {"shape": 0.5}),
+    ([8.0, 0.0], pm.families.Gamma("log"), {"dispersion": 0.5}), ([5.0, 0.0], "tweedie", {"dispersion": 2, "power": 1.5})])
+def test_large_means_are_no_failures(beta, family, parameters):
+    data = {"x": np.tile([0.0, 1.0], 60), "g": np.repeat(np.arange(20), 6)}
+    found = pm.power("~ x + (1 | g)", data, test="x", beta=beta, theta=[1.0], family=family,
+                     family_parameters=parameters, n=200, seed=3)
+    assert found.failures.tolist() == [0]
+    assert found.rejected[0] < 25  # 10 are expected of the nominal level, with a standard deviation of 3
+
+
 def test_what_cannot_be_tested_is_a_failure():
     data = {"x": np.linspace(-1, 1, 24), "g": np.tile(list("abcd"), 6)}
     options: dict[str, Any] = {"test": "x", "family": "gamma", "family_parameters": {"dispersion": 0.1},
