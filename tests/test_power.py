@@ -145,7 +145,8 @@ def test_p_values_of_a_family_are_those_of_separate_fits(n_agq):
 
 @pytest.mark.parametrize(("beta", "family", "parameters"), [
     ([9.0, 0.0], "poisson", None), ([7.0, 0.0], "negative_binomial", {"shape": 0.5}),
-    ([8.0, 0.0], pm.families.Gamma("log"), {"dispersion": 0.5}), ([5.0, 0.0], "tweedie", {"dispersion": 2, "power": 1.5})])
+    ([8.0, 0.0], pm.families.Gamma("log"), {"dispersion": 0.5}),
+    ([5.0, 0.0], "tweedie", {"dispersion": 2, "power": 1.5})])
 def test_large_means_are_no_failures(beta, family, parameters):
     data = {"x": np.tile([0.0, 1.0], 60), "g": np.repeat(np.arange(20), 6)}
     found = pm.power("~ x + (1 | g)", data, test="x", beta=beta, theta=[1.0], family=family,

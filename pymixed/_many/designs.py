@@ -25,9 +25,9 @@ _GOLDEN = 0.6180339887498949  # its multiples modulo 1 are spread evenly
 
 def placeholder(n: int, family: Family | None) -> Array:
     """A response (n,) that suits the family, always the same, so that no analysis depends on those of the user."""
-    spread = np.asarray(np.arange(n) * _GOLDEN % 1.0)
+    spread: Array = np.arange(n, dtype=np.float64) * _GOLDEN % 1.0
     if family is not None and family.distribution.discrete:
-        return np.round(spread)  # 0, 1, 0, 1, ... may well be a treatment of the user's
+        return np.round(spread)  # 0, 1, 0, 1, ... may be a treatment of the user's
     return 0.25 + 0.5 * spread
 
 
