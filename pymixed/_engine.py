@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._common import Array
+from ._family import Family
 from ._inference.resampling import ModelPoint, Resampler
 from .design import MixedDesign
 
@@ -174,6 +175,12 @@ class Criterion(Protocol):
     def effects_covariance(self, parameters: Array) -> EffectsCovariance:
         """Covariance of the random effects, over sigma² for a linear model."""
 
+    def products(self, parameters: Array) -> Any:
+        """Cross-products of the core that `effects_covariance` rests on."""
+
+    def options(self) -> dict[str, Any]:
+        """What the fit was told, as plain values."""
+
     def refit(self, design: MixedDesign, reml: bool | None = None) -> Any:
         """Solution for another design of the same kind, found with the same options.
 
@@ -184,12 +191,12 @@ class Criterion(Protocol):
     def resampler(self, design: MixedDesign, point: ModelPoint, reml: bool | None = None) -> Resampler:
         """The same model, at a point of its parameters, to be fitted to other responses."""
 
-    def respond(self, eta: Array, zeta: Array | None, weights: Array | None, extra: Array, seed: int,
-                stream: int) -> Array:
+    def respond(self, family: Family | None, eta: Array, zeta: Array | None, weights: Array | None, extra: Array,
+                seed: int, stream: int) -> Array:
         """A response of any rows (m,) given their linear predictors, by a stream of random numbers.
 
-        `zeta` is the linear predictor of the zero inflation, `extra` as in `ModelPoint`. NaN where the link gives no
-        mean.
+        `family` is None for a linear model, `zeta` the linear predictor of the zero inflation, `extra` as in
+        `ModelPoint`. NaN where the link gives no mean.
         """
 
     def constrained_fit(self, kind: str, place: tuple[int, int, int], value: float, start: Array) -> ConstrainedFit:
@@ -204,9 +211,6 @@ class LinearCriterion(Criterion, Protocol):
 
     def coordinates(self, theta: Array) -> tuple[Array, Callable[[Array], Array]]:
         """Theta in the coordinates of `centred_derivatives`, and the way back from them."""
-
-    def unscaled_covariance(self, parameters: Array) -> Array:
-        """(X'V⁻¹X)⁻¹ (p, p): over sigma² the covariance of the coefficients."""
 
     def variance_derivatives(self, parameters: Array) -> VarianceDerivatives:
         """Derivatives of the criterion and of the covariance of the fixed effects."""

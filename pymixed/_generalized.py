@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,7 @@ from numpy.typing import NDArray
 from . import _core
 from ._common import Array, GLMMParams, Result, check_choice, check_number
 from ._convergence import LEAST_CURVATURE, certificate, free_parameters
-from ._custom import Custom
 from ._diagnosis import boundary_findings, separation_findings
-from ._distributions import NegativeBinomial, StudentT, Tweedie
 from ._engine import ClusterScores
 from ._family import Family
 from ._fitting import (
@@ -30,7 +29,8 @@ from ._fitting import (
     warn_of_convergence,
 )
 from ._inference.resampling import ModelPoint
-from ._refits import GeneralizedResampler, check_sampled
+from ._refits import GeneralizedResampler
+from ._sampling import core_family
 from .design import MixedDesign
 from .errors import InputError
 from .inference import parameter_covariance, singular_directions, term_covariances, theta_names
@@ -79,14 +79,11 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
 
     def __init__(self, design: MixedDesign, family: Family, options: GeneralizedOptions) -> None:
         self._arguments = (design, family, options)
-        core_family = _core_family(family)
-        if design.zero_inflation is not None:
-            core_family = _core.zero_inflated(core_family)
-        self._core_family = core_family
+        likelihood = core_family(family, design.zero_inflation is not None)
         # nodes of a tensor rule for several columns are laid out in the user's coordinates
         centred = options.n_agq <= 1 or all(len(term.columns) == 1 for term in design.terms)
         self.problem = make_problem(lambda limit: _core.GeneralizedProblem(
-            design.y, design.X, *structure(design), design.weights, design.offset, core_family, design.zero_inflation,
+            design.y, design.X, *structure(design), design.weights, design.offset, likelihood, design.zero_inflation,
             options.method, limit, centred), design)
         self.core = _core.GeneralizedDeviance(
             self.problem, int(options.n_agq), options.curvature, options.n_threads or 1)
@@ -115,16 +112,17 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
         return GeneralizedResampler(self.problem, design, point, family, int(options.n_agq), options.curvature,
                                     options.tol, options.max_iter)
 
-    def respond(self, eta: Array, zeta: Array | None, weights: Array | None, extra: Array, seed: int,
-                stream: int) -> Array:
-        """Responses (m,) given the linear predictors; see `_engine.Criterion`."""
-        check_sampled(self._arguments[1])
-        return self._core_family.simulate(eta, zeta, weights, extra[:self._core_family.n_parameters], seed, stream)
+    def products(self, psi: Array) -> _core.CrossProducts:
+        """Cross-products of the rows with the weights at the conditional modes."""
+        return self.core.working_products(psi)
+
+    def options(self) -> dict[str, Any]:
+        """What the fit was told."""
+        return asdict(self._arguments[2])
 
     def effects_covariance(self, psi: Array) -> _core.EffectsCovariance:
         """Covariance of the random effects given the coefficients, with the weights at the conditional modes."""
-        problem = _core.Problem(self.problem, self.core.working_products(psi))
-        return _core.EffectsCovariance(problem, psi[:len(theta_names(self._arguments[0].terms))])
+        return working_covariance(self.products(psi), psi[:len(theta_names(self._arguments[0].terms))])
 
     def internal_derivatives(self, x: Array) -> tuple[Array, Array]:
         """Gradient and Hessian in the core's coordinates, whose columns are centred and scaled.
@@ -140,17 +138,9 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
         return ClusterScores(gradients, self.internal_derivatives(x)[1], self.problem.coefficient_map)
 
 
-def _core_family(family: Family) -> _core.Family:
-    if isinstance(family, Custom):
-        return _core.custom_family(family.functions, False)
-    distribution, shape, power = family.distribution, None, None
-    if isinstance(distribution, NegativeBinomial):
-        shape = distribution.shape
-    elif isinstance(distribution, StudentT):
-        shape = distribution.df
-    elif isinstance(distribution, Tweedie):
-        power = distribution.power
-    return _core.make_family(distribution.name, family.link.core_name, shape, power)
+def working_covariance(products: _core.CrossProducts, theta: Array) -> _core.EffectsCovariance:
+    """Covariance of the random effects of a generalized model from its products with the working weights."""
+    return _core.EffectsCovariance(_core.Problem(products, "auto", 0.0, True), theta)
 
 
 def _covariance(hessian: Array, free: NDArray[np.bool_], part: slice, to_user: Array) -> Array:

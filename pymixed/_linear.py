@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -95,12 +96,6 @@ class LinearEngine(CoreEngine[_core.Deviance]):
         return LinearResampler(self.problem, design, point, options.reml if reml is None else reml, options.tol,
                                options.max_iter)
 
-    def respond(self, eta: Array, zeta: Array | None, weights: Array | None, extra: Array, seed: int,
-                stream: int) -> Array:
-        """Linear predictors (m,) plus residuals of variance sigma² / weights; `extra` is sigma."""
-        normal = _core.make_family("gaussian", "identity", None, None)
-        return normal.simulate(eta, zeta, weights, 2.0 * np.log(extra), seed, stream)
-
     def variance_derivatives(self, theta: Array) -> VarianceDerivatives:
         """Derivatives of the criterion and of the covariance of the fixed effects over sigma squared."""
         return self._derivatives(theta, internal=False)
@@ -134,11 +129,13 @@ class LinearEngine(CoreEngine[_core.Deviance]):
         return ConstrainedFit(status, gain, deviance, slope, np.append(theta, np.log(sigma)), coefficients,
                               n_evaluations)
 
-    def unscaled_covariance(self, theta: Array) -> Array:
-        """Covariance of the coefficients over sigma²."""
-        estimates = self.core.estimates(theta)
-        assert estimates is not None, "theta is near the estimates"
-        return estimates[1]
+    def products(self, theta: Array) -> _core.CrossProducts:
+        """Cross-products that the model is fitted to."""
+        return cross_products(self._arguments[0])
+
+    def options(self) -> dict[str, Any]:
+        """What the fit was told."""
+        return asdict(self._arguments[1])
 
     def effects_covariance(self, theta: Array) -> _core.EffectsCovariance:
         """Covariance of the random effects over sigma²."""

@@ -5,13 +5,12 @@ import numpy as np
 
 from . import _core
 from ._common import Array
-from ._custom import Custom
 from ._family import Family
 from ._fitting import structure
 from ._inference.clusters import Clusters
 from ._inference.resampling import ModelPoint, Plan, Pools, RefitArrays
+from ._sampling import check_sampled
 from .design import MixedDesign
-from .errors import InputError
 
 
 class CoreResampler:
@@ -111,13 +110,6 @@ class GeneralizedResampler(CoreResampler):
 
     def fit(self, Y: Array, n_threads: int) -> RefitArrays:
         return _arrays(self._core.fit_columns(Y, None, None, self.options(n_threads)))
-
-
-def check_sampled(family: Family) -> None:
-    """Refuse a family that responses cannot be drawn from."""
-    if isinstance(family, Custom):
-        raise InputError(f"family: expected one of the package's own to simulate responses from, got {family!r}, whose "
-                         "distribution is only known by its density; a cluster bootstrap simulates nothing")
 
 
 def core_rows(design: MixedDesign) -> _core.Rows:

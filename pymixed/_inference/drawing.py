@@ -115,7 +115,7 @@ def draw_responses(engine: Criterion, design: MixedDesign, rows: NewRows, weight
                 effects[held] = modes[term.group][level.seen[held]][:, block]
             for effect, column in zip(effects.T, data, strict=True):
                 eta += effect[level.codes] if column is None else effect[level.codes] * column
-        Y[:, j] = engine.respond(eta, zeta, weights, point.extra, draw.seed, j)
+        Y[:, j] = engine.respond(draw.family, eta, zeta, weights, point.extra, draw.seed, j)
     return Y
 
 
