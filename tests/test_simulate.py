@@ -242,6 +242,14 @@ def test_models_without_rows_simulate_new_ones():
         fit.simulate()
 
 
+def test_groups_learnt_from_their_rows_keep_their_modes():
+    new = crossed()[:4].assign(g="new", y=lambda rows: rows.y + 5.0)
+    fit = pm.lmer("y ~ x + (1 | g)", crossed().assign(y=lambda rows: rows.y + 2.0 * (rows.g > "c")))
+    updated = fit.update_groups(new)
+    Y = updated.simulate(N, seed=1, newdata=new, re="fitted")
+    check_moments(Y, updated.predict(new), updated.residual_variance * np.eye(4))
+
+
 # ---- families --------------------------------------------------------------------------------------------------------
 
 FAMILIES: dict[str, tuple[Any, dict[str, float], str | None]] = {
