@@ -82,7 +82,7 @@ PYTHON_LAYERS = [
     {"__main__"},
 ]
 # Who may import the compiled core.
-CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
+CORE_USERS = {"_archives", "_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
               *of_streams("statistics", "design", "files")}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
