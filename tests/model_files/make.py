@@ -10,8 +10,9 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 
-import pymixed as pm  # noqa: E402
 from test_model_file import MODELS, fit_of, table  # noqa: E402
+
+import pymixed as pm  # noqa: E402
 
 for name in ("slope", "counts"):
     fit, path = fit_of(name), FOLDER / f"{pm.__version__}-{name}.pmx"
