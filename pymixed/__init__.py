@@ -10,11 +10,13 @@ from ._inference.comparison import anova
 from ._inference.pbtest import pbtest
 from .design import MixedDesign, Term
 from .many import ManyFits, fit_many, fit_many_arrays
+from .simulations import Power, power, simulate
 from .solution import GLMMSolution, LMMSolution
 from .solvers import glmer, glmm, lmer, lmm
 
 if TYPE_CHECKING:
     from . import datasets
+    from ._saved.reading import load
     from .crossproducts import CrossProducts
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "LMMSolution",
     "ManyFits",
     "MixedDesign",
+    "Power",
     "Term",
     "__version__",
     "anova",
@@ -36,7 +39,10 @@ __all__ = [
     "glmm",
     "lmer",
     "lmm",
+    "load",
     "pbtest",
+    "power",
+    "simulate",
 ]
 
 
@@ -47,4 +53,6 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(".datasets", __name__)
     if name == "CrossProducts":  # likewise: reads formulas
         return importlib.import_module(".crossproducts", __name__).CrossProducts
+    if name == "load":
+        return importlib.import_module("._saved.reading", __name__).load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

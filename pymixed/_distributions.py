@@ -72,6 +72,8 @@ class Distribution(ABC):
         around the mean alone: then a constant response and a random effect per row have a likelihood.
     counts : bool
         Whether the response counts without a limit, so that it may be inflated at zero.
+    support : tuple of float
+        Ends of the range of the response.
     """
 
     name: ClassVar[str]
@@ -81,6 +83,7 @@ class Distribution(ABC):
     dispersed: ClassVar[bool] = False
     discrete: ClassVar[bool] = False
     counts: ClassVar[bool] = False
+    support: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
 
     def natural(self, unconstrained: Array) -> dict[str, float]:
         """All parameters in natural units, from the estimated ones on the core's scale."""
@@ -93,6 +96,21 @@ class Distribution(ABC):
         values = [(_one_to_two if name == "power" else _exp)(unconstrained[..., k])
                   for k, name in enumerate(self.estimated)]
         return np.stack(values, axis=-1) if values else unconstrained
+
+    def unconstrained(self, natural: Array) -> Array:
+        """The estimated parameters (k,) on the core's scale: the inverse of `natural_values`.
+
+        Raises
+        ------
+        InputError
+            A value out of range.
+        """
+        for name, value in zip(self.estimated, natural.tolist(), strict=True):
+            if not (1.0 < value < 2.0 if name == "power" else value > 0.0):
+                expected = "a number between 1 and 2" if name == "power" else "a positive number"
+                raise InputError(f"{name}: expected {expected}, got {value}")
+        return np.array([np.log((value - 1.0) / (2.0 - value)) if name == "power" else np.log(value)
+                         for name, value in zip(self.estimated, natural.tolist(), strict=True)])
 
     @property
     def estimated(self) -> tuple[str, ...]:
@@ -142,6 +160,7 @@ class Binomial(Distribution):
     links = _UNIT_LINKS
     expected = "numbers from 0 to 1"
     discrete = True
+    support = (0.0, 1.0)
 
     def check_response(self, y: Array, weights: Array | None, name: str, rows: NDArray[np.intp] | None) -> None:
         super().check_response(y, weights, name, rows)
@@ -192,6 +211,7 @@ class Counts(Distribution):
     expected = "counts 0, 1, 2, ..."
     discrete = True
     counts = True
+    support = (0.0, np.inf)
 
     def _possible(self, y: Array) -> NDArray[np.bool_]:
         return (y >= 0) & is_whole(y)
@@ -286,6 +306,7 @@ class Gamma(Continuous):
     expected = "positive numbers"
     parameter_names = ("dispersion",)
     dispersed = True
+    support = (0.0, np.inf)
 
     def _possible(self, y: Array) -> NDArray[np.bool_]:
         return np.asarray(y > 0)
@@ -331,6 +352,7 @@ class Beta(Continuous):
     links = _UNIT_LINKS
     expected = "numbers strictly between 0 and 1"
     parameter_names = ("precision",)
+    support = (0.0, 1.0)
 
     def _possible(self, y: Array) -> NDArray[np.bool_]:
         return np.asarray((y > 0) & (y < 1))
@@ -400,6 +422,7 @@ class Tweedie(Distribution):
     expected = "numbers that are not negative"
     parameter_names = ("dispersion", "power")
     dispersed = True
+    support = (0.0, np.inf)
 
     power: float | None = None
 

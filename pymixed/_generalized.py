@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,7 @@ from numpy.typing import NDArray
 from . import _core
 from ._common import Array, GLMMParams, Result, check_choice, check_number
 from ._convergence import LEAST_CURVATURE, certificate, free_parameters
-from ._custom import Custom
 from ._diagnosis import boundary_findings, separation_findings
-from ._distributions import NegativeBinomial, StudentT, Tweedie
 from ._engine import ClusterScores
 from ._family import Family
 from ._fitting import (
@@ -31,6 +30,7 @@ from ._fitting import (
 )
 from ._inference.resampling import ModelPoint
 from ._refits import GeneralizedResampler
+from ._sampling import core_family
 from .design import MixedDesign
 from .errors import InputError
 from .inference import parameter_covariance, singular_directions, term_covariances, theta_names
@@ -65,7 +65,38 @@ class GeneralizedOptions(FitOptions):
                              f"{factors}")
 
 
-class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
+class GroupCriterion:
+    """What generalized models say of rows that are not those of the fit, the estimates held."""
+
+    _arguments: tuple[MixedDesign, Family, GeneralizedOptions]
+
+    def options(self) -> dict[str, Any]:
+        """What the fit was told."""
+        return asdict(self._arguments[2])
+
+    def group_modes(self, psi: Array, design: MixedDesign) -> tuple[Array, ...]:
+        """Conditional modes of the levels of other rows, whose offset holds all but the random effects."""
+        engine, psi = self._of_rows(psi, design, np.empty((design.n, 0)))
+        estimates = engine.core.estimates(psi)
+        if estimates is None:
+            raise InputError("newdata: the conditional modes of the random effects were not found")
+        return estimates[2]
+
+    def group_covariance(self, psi: Array, design: MixedDesign, column: Array) -> _core.EffectsCovariance:
+        """Covariance of the random effects of other rows, with one column in the place of X."""
+        engine, psi = self._of_rows(psi, design, column[:, None])
+        return engine.effects_covariance(psi)
+
+    def _of_rows(self, psi: Array, design: MixedDesign, X: Array) -> tuple[GeneralizedEngine, Array]:
+        """The criterion of other rows, and its parameters: coefficients are zero, the offset has their part."""
+        _, family, options = self._arguments
+        m, k = len(theta_names(design.terms)), len(family.distribution.estimated) + len(design.zi_names)
+        rows = replace(design, X=X, coefficient_names=tuple(f"x{j}" for j in range(X.shape[1])))
+        engine = GeneralizedEngine(rows, family, replace(options, n_agq=1))
+        return engine, np.concatenate([psi[:m], np.zeros(X.shape[1]), psi[len(psi) - k:]])
+
+
+class GeneralizedEngine(GroupCriterion, CoreEngine[_core.GeneralizedDeviance]):
     """The criterion of one model, evaluated by the core; see `pymixed._engine.Criterion`.
 
     Pickles as the design and the family and builds the core's part anew where it is loaded.
@@ -79,13 +110,11 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
 
     def __init__(self, design: MixedDesign, family: Family, options: GeneralizedOptions) -> None:
         self._arguments = (design, family, options)
-        core_family = _core_family(family)
-        if design.zero_inflation is not None:
-            core_family = _core.zero_inflated(core_family)
+        likelihood = core_family(family, design.zero_inflation is not None)
         # nodes of a tensor rule for several columns are laid out in the user's coordinates
         centred = options.n_agq <= 1 or all(len(term.columns) == 1 for term in design.terms)
         self.problem = make_problem(lambda limit: _core.GeneralizedProblem(
-            design.y, design.X, *structure(design), design.weights, design.offset, core_family, design.zero_inflation,
+            design.y, design.X, *structure(design), design.weights, design.offset, likelihood, design.zero_inflation,
             options.method, limit, centred), design)
         self.core = _core.GeneralizedDeviance(
             self.problem, int(options.n_agq), options.curvature, options.n_threads or 1)
@@ -114,6 +143,14 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
         return GeneralizedResampler(self.problem, design, point, family, int(options.n_agq), options.curvature,
                                     options.tol, options.max_iter)
 
+    def products(self, psi: Array) -> _core.CrossProducts:
+        """Cross-products of the rows with the weights at the conditional modes."""
+        return self.core.working_products(psi)
+
+    def effects_covariance(self, psi: Array) -> _core.EffectsCovariance:
+        """Covariance of the random effects given the coefficients, with the weights at the conditional modes."""
+        return working_covariance(self.products(psi), psi[:len(theta_names(self._arguments[0].terms))])
+
     def internal_derivatives(self, x: Array) -> tuple[Array, Array]:
         """Gradient and Hessian in the core's coordinates, whose columns are centred and scaled.
 
@@ -128,17 +165,9 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
         return ClusterScores(gradients, self.internal_derivatives(x)[1], self.problem.coefficient_map)
 
 
-def _core_family(family: Family) -> _core.Family:
-    if isinstance(family, Custom):
-        return _core.custom_family(family.functions, False)
-    distribution, shape, power = family.distribution, None, None
-    if isinstance(distribution, NegativeBinomial):
-        shape = distribution.shape
-    elif isinstance(distribution, StudentT):
-        shape = distribution.df
-    elif isinstance(distribution, Tweedie):
-        power = distribution.power
-    return _core.make_family(distribution.name, family.link.core_name, shape, power)
+def working_covariance(products: _core.CrossProducts, theta: Array) -> _core.EffectsCovariance:
+    """Covariance of the random effects of a generalized model from its products with the working weights."""
+    return _core.EffectsCovariance(_core.Problem(products, "auto", 0.0, True), theta)
 
 
 def _covariance(hessian: Array, free: NDArray[np.bool_], part: slice, to_user: Array) -> Array:
@@ -151,6 +180,19 @@ def _covariance(hessian: Array, free: NDArray[np.bool_], part: slice, to_user: A
     wanted = np.zeros(len(free), np.bool_)
     wanted[part] = True
     return np.asarray(to_user @ parameter_covariance(hessian, wanted, free) @ to_user.T)
+
+
+def _cross_covariance(hessian: Array, free: NDArray[np.bool_], coefficients: slice, n_zero: int,
+                      problem: _core.GeneralizedProblem) -> Array:
+    """Asymptotic covariances of the coefficients and those of the zero inflation, the last `n_zero` parameters."""
+    wanted = np.zeros(len(free), np.bool_)
+    wanted[coefficients] = True
+    p = int(wanted.sum())
+    if p == 0 or n_zero == 0:
+        return np.zeros((p, n_zero))
+    wanted[len(wanted) - n_zero:] = True
+    block = parameter_covariance(hessian, wanted, free)[:p, p:]
+    return np.asarray(problem.coefficient_map @ block @ problem.zero_map.T)
 
 
 def _no_estimates(design: MixedDesign, family: Family, reason: str) -> InputError:
@@ -213,6 +255,8 @@ def estimate_generalized(design: MixedDesign, family: Family, timer: Timer,
         dispersion=family.distribution.dispersion(constants), extra=extra, extra_names=extra_names,
         zi_coefficients=zi, zi_names=design.zi_names,
         zi_vcov=_covariance(hessian, free, slice(len(psi) - len(zi), len(psi)), engine.problem.zero_map),
+        zi_cross_vcov=(_cross_covariance(hessian, free, slice(m, m + p), len(zi), engine.problem) if by_hessian
+                       else np.zeros((len(beta), len(zi)))),
         linear_predictor=eta,
         n_agq=int(options.n_agq), se_method="hessian" if by_hessian else "rx")
     singular = singular_directions(design.terms, theta, design.reaches(weighted=False))

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -104,9 +105,18 @@ class LinearEngine(CoreEngine[_core.Deviance]):
 
         Where a template loses a column, the user's coordinates say plainly which direction is at its boundary.
         """
-        singular = not free_parameters(self._arguments[0].terms, theta).all()
+        singular = self._is_singular(theta)
         x = theta if singular else self.core.to_internal(theta)
         return x, self._derivatives(x, internal=not singular)
+
+    def coordinates(self, theta: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """Theta in those coordinates, and the way back from them."""
+        if self._is_singular(theta):
+            return theta, lambda x: x
+        return self.core.to_internal(theta), self.core.to_user
+
+    def _is_singular(self, theta: Array) -> bool:
+        return not free_parameters(self._arguments[0].terms, theta).all()
 
     def _derivatives(self, theta: Array, internal: bool) -> VarianceDerivatives:
         gradient, hessian, C, dC, d_pwrss = self.core.variance_derivatives(theta, internal)
@@ -119,20 +129,38 @@ class LinearEngine(CoreEngine[_core.Deviance]):
         return ConstrainedFit(status, gain, deviance, slope, np.append(theta, np.log(sigma)), coefficients,
                               n_evaluations)
 
+    def products(self, theta: Array) -> _core.CrossProducts:
+        """Cross-products that the model is fitted to."""
+        return cross_products(self._arguments[0])
+
+    def options(self) -> dict[str, Any]:
+        """What the fit was told."""
+        return asdict(self._arguments[1])
+
+    def effects_covariance(self, theta: Array) -> _core.EffectsCovariance:
+        """Covariance of the random effects over sigma²."""
+        return _core.EffectsCovariance(self.problem, theta)
+
+    def group_modes(self, theta: Array, design: MixedDesign) -> tuple[Array, ...]:
+        """Conditional modes of the levels of other rows, whose offset holds all but the random effects."""
+        residuals = design.y if design.offset is None else design.y - design.offset
+        return tuple(modes[..., 0] for modes in self.group_covariance(theta, design, residuals).fixed_modes())
+
+    def group_covariance(self, theta: Array, design: MixedDesign, column: Array) -> _core.EffectsCovariance:
+        """Covariance of the random effects of other rows, with one column in the place of X."""
+        products = _core.CrossProducts(design.y, column[:, None], *structure(design), design.weights, None)
+        return _core.EffectsCovariance(_core.Problem(products, "auto", 0.0, True), theta)
+
     def fixed_modes(self, theta: Array) -> tuple[Array, ...]:
         """Modes of the columns of X that have a coefficient, per grouping factor (levels, c, p)."""
-        return _core.EffectsCovariance(self.problem, theta).fixed_modes()
+        return self.effects_covariance(theta).fixed_modes()
 
     def modes_of(self, theta: Array, columns: Array) -> tuple[Array, ...]:
         """Modes of any columns (n, k), per grouping factor (levels, c, k): each takes the place of X in a problem."""
-        found = [self._modes_of_column(theta, np.ascontiguousarray(column)) for column in columns.T]
+        design = self._arguments[0]
+        found = [self.group_covariance(theta, design, np.ascontiguousarray(column)).fixed_modes()
+                 for column in columns.T]
         return tuple(np.concatenate(modes, axis=2) for modes in zip(*found, strict=True))
-
-    def _modes_of_column(self, theta: Array, column: Array) -> tuple[Array, ...]:
-        design, options = self._arguments
-        products = _core.CrossProducts(design.y, column[:, None], *structure(design), design.weights, design.offset)
-        problem = make_problem(lambda limit: _core.Problem(products, options.method, limit), design)
-        return _core.EffectsCovariance(problem, theta).fixed_modes()
 
     def kenward_roger_cost(self) -> ComputingCost:
         """What `kenward_roger_sums` takes."""

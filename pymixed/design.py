@@ -5,13 +5,13 @@ encodes new rows for predictions.
 """
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ._checks import check
 from ._family import Family
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ._model_matrix import Contrast
 
 __all__ = ["GroupingFactor", "MixedDesign", "NewRows", "RandomTerm", "Term"]
+
+Self = TypeVar("Self", bound="MixedDesign")
 
 NaAction: TypeAlias = Literal["drop", "raise"]
 
@@ -229,6 +231,15 @@ class MixedDesign(ModelParts):
         """Cross-products of the core that stand in for the rows; None of a design with rows."""
         return None
 
+    def with_levels(self: Self, levels: Sequence[NDArray[Any]]) -> Self:
+        """The design with more levels of its grouping factors, behind those that its rows have."""
+        return replace(self, factors=tuple(replace(factor, levels=labels)
+                                           for factor, labels in zip(self.factors, levels, strict=True)))
+
+    def held(self, name: str) -> Any:
+        """A number that a result once found from rows that are gone; None of a design with rows."""
+        return None
+
     @cached_property
     def sums(self) -> RowSums:
         """Sums over the rows."""
@@ -238,8 +249,8 @@ class MixedDesign(ModelParts):
         """Per term the root mean squares of its columns (c,), times root weights if so wanted."""
         return [self.sums.reaches(i, weighted) for i in range(len(self.terms))]
 
-    def new_rows(self, newdata: Any, *, offset: ArrayLike | None = None,
-                 groups: Collection[str] | None = None) -> NewRows:
+    def new_rows(self, newdata: Any, *, offset: ArrayLike | None = None, groups: Collection[str] | None = None,
+                 effects: Collection[str] | None = None) -> NewRows:
         """Encode new data as the design's own rows were encoded.
 
         Parameters
@@ -250,7 +261,9 @@ class MixedDesign(ModelParts):
         offset : array_like (m,), optional
             Needed where the design has an offset that was given as an array.
         groups : collection of str, optional
-            Grouping factors that are wanted, all by default; columns of others need not be there.
+            Grouping factors whose levels are wanted, all by default; columns of others need not be there.
+        effects : collection of str, optional
+            Grouping factors whose terms' columns are wanted, those of `groups` by default.
 
         Returns
         -------
@@ -270,5 +283,5 @@ class MixedDesign(ModelParts):
         >>> design.new_rows({"x": [5.0, 6.0], "g": ["b", "new"]}).codes
         (array([ 1, -1], dtype=int32),)
         """
-        names = [factor.name for factor in self.factors]
-        return self.encoder.new_rows(self, newdata, offset, names if groups is None else groups)
+        wanted = [factor.name for factor in self.factors] if groups is None else groups
+        return self.encoder.new_rows(self, newdata, offset, wanted, wanted if effects is None else effects)

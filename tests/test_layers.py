@@ -19,16 +19,27 @@ def of_many(*modules: str) -> set[str]:
     return {f"_many.{name}" for name in modules}
 
 
+def of_plots(*modules: str) -> set[str]:
+    """Modules of the folder _plots."""
+    return {f"_plots.{name}" for name in modules}
+
+
 def of_streams(*modules: str) -> set[str]:
     """Modules of the folder _streams."""
     return {f"_streams.{name}" for name in modules}
 
 
+def of_saved(*modules: str) -> set[str]:
+    """Modules of the folder _saved."""
+    return {f"_saved.{name}" for name in modules}
+
+
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_inference", "_many", "_streams"},
+    {"errors", "_inference", "_many", "_plots", "_saved", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
-    {"_adapters", "_archives"},
+    {"_adapters", "_archives", *of_plots("style")},
+    of_plots("means", "profiles", "random_effects", "residuals"),
     {"_frames", "_executors"},
     {"_links", "_distributions"},
     {"_family"},
@@ -41,26 +52,36 @@ PYTHON_LAYERS = [
     {"_from_arrays", "_from_formula"},
     {"_checks"},
     {"design"},
+    of_saved("plain"),
+    of_saved("rowless", "safety", "specs"),
+    of_saved("encoders"),
     of_inference("clusters"),
     of_inference("resampling"),
     {"_engine"},
     {"inference", "_memory"},
+    {"_joint", "_averaged"},
+    {"_updates", *of_saved("values")},
+    of_saved("writing"),
     of_inference("kenward_roger"),
-    {"_tables", "_prediction", "_conditional", "_convergence", *of_inference("variance_parameters",
+    {"_prediction", "_predictive"},
+    {"_tables", "_conditional", "_convergence", *of_inference("variance_parameters",
       "coefficient_tests", "gls")},
     of_inference("contrasts", "intervals", "profile_branch", "robust", "effects", "conditional_aic"),
     of_inference("bootstrap", "profile", "terms", "nesting", "submodels", "adjust", "grid", "contrast_methods"),
     of_inference("anova", "emmeans"),
     {"_solution"},
-    of_inference("comparison"),
+    of_inference("comparison", "truth", "drawing"),
     of_inference("deletions"),
     {"_tested_solution"},
     {"_bounded_solution"},
     of_inference("pbtest"),
     {"_described_solution"},
+    {"_saved_solution"},
     {"_predicted_solution"},
     {"_simulated_solution"},
     {"_diagnosed_solution"},
+    of_plots("from_solution"),
+    of_plots("accessor"),
     {"_reported_solution"},
     {"_linear_solution", "_generalized_solution", "_diagnosis"},
     {"solution"},
@@ -69,21 +90,26 @@ PYTHON_LAYERS = [
     of_streams("planning", "statistics"),
     of_streams("design", "workers", "files"),
     of_streams("dask"),
+    {"_sampling"},
     {"_fitting"},
     {"_refits"},
     {"_linear", "_generalized"},
-    of_many("triangles", "moderation", "rows", "responses"),
+    of_saved("criterion"),
+    of_saved("reading"),
+    of_many("triangles", "moderation", "rows", "responses", "growth"),
     of_many("fits", "designs", "jobs"),
-    of_many("running"),
-    {"solvers", "crossproducts", "many"},
+    of_many("running", "joint"),
+    of_many("power"),
+    {"solvers", "crossproducts", "many", "simulations"},
+    {"sklearn"},
     {"datasets"},
     {"__init__"},
     {"cli"},
     {"__main__"},
 ]
 # Who may import the compiled core.
-CORE_USERS = {"_archives", "_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
-              *of_streams("statistics", "design", "files")}
+CORE_USERS = {"_sampling", "_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
+              *of_streams("statistics", "files"), *of_saved("rowless", "criterion", "reading")}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
 # line work together and may include one another.
