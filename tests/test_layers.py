@@ -128,6 +128,7 @@ CPP_LAYERS = [
     {"pls", "template_parameters", "sorted_rows"},
     {"penalized_factor", "path_inverse"},
     {"effects_covariance"},
+    {"saved_model"},
     {"response_sums", "scores"},
     {"tail_components"},
     {"deviance", "estimates"},
