@@ -303,6 +303,18 @@ class GLMMSolution(ReportedSolution[GLMMParams]):
         mu = self._family.mean(eta)
         return mu if pi is None else (1.0 - pi) * mu
 
+    def _means(self, eta: Array, zero_inflation: Array | None) -> tuple[Array, Array]:
+        pi, mu = self._zero_probability(zero_inflation), self._family.mean(eta)
+        return (mu if pi is None else (1.0 - pi) * mu), mu
+
+    @property
+    def _scale(self) -> float:
+        return float(np.sqrt(self.dispersion)) if self._family.distribution.dispersed else 1.0
+
+    @property
+    def _criterion_at_fit(self) -> tuple[str, float]:
+        return "deviance", self.deviance
+
     # ---- in print ----------------------------------------------------------------------------------------------------
 
     def summary(self) -> Summary:

@@ -251,6 +251,9 @@ class LMMSolution(ReportedSolution[LMMParams]):
         """
         return residuals_of(self._design, self.params, newdata, re, new_levels, offset)
 
+    def _means(self, eta: Array, zero_inflation: Array | None) -> tuple[Array, Array]:
+        return eta, eta
+
     # ---- information criteria ----------------------------------------------------------------------------------------
 
     def effective_parameters(self, corrected: bool = True) -> float:
@@ -299,6 +302,14 @@ class LMMSolution(ReportedSolution[LMMParams]):
         """
         deviance = conditional_deviance(self.params, self._design.weights, self.residuals)
         return deviance + 2.0 * (self.effective_parameters(corrected) + 1.0)
+
+    @property
+    def _scale(self) -> float:
+        return self.residual_std
+
+    @property
+    def _criterion_at_fit(self) -> tuple[str, float]:
+        return "REMLcrit" if self.reml else "deviance", self.params.objective
 
     # ---- in print ----------------------------------------------------------------------------------------------------
 

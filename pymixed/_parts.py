@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._categorical import Categorical
+from ._family import Family
 from ._frames import Column, FloatArray
 from .errors import InputError
 from .formula import INTERCEPT
@@ -255,9 +256,9 @@ class ObservedRows:
     Attributes
     ----------
     rows : NewRows
-        Those in which nothing is missing.
-    y : (m,) array
-        Their responses.
+        Those in which nothing but the response is missing.
+    y : (m,) array or None
+        Their responses, NaN where they are missing; None where the new data have none.
     positions : (m,) array or None
         Where they stand in the new data, None where all are complete.
     n_given : int
@@ -265,7 +266,7 @@ class ObservedRows:
     """
 
     rows: NewRows
-    y: FloatArray
+    y: FloatArray | None
     positions: NDArray[np.intp] | None
     n_given: int
 
@@ -276,9 +277,13 @@ class Encoder(Protocol):
     def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str]) -> NewRows:
         """Encode new data; grouping factors that are not in `groups` are not read."""
 
-    def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None,
-                      groups: Collection[str]) -> ObservedRows:
-        """Encode new data and their responses; an `InputError` where there was no formula."""
+    def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
+                      family: Family | None) -> ObservedRows:
+        """Encode new data and their responses; an `InputError` where there was no formula.
+
+        `family` is that of a generalized linear mixed model; rows that lack a value other than the response are left
+        out.
+        """
 
     def fixed_terms(self, parts: ModelParts) -> tuple[ModelTerm, ...]:
         """Which columns of X belong together, the intercept among them."""

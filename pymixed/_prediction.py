@@ -24,8 +24,8 @@ def linear_predictor(design: MixedDesign, params: MixedParams, newdata: Any, re:
     elif offset is not None:
         raise InputError("offset: expected only together with newdata, the rows of the fit have theirs")
     else:
-        rows = _own_rows(design)
-    return _predictor(design, params, rows, groups, new_levels, None), rows
+        rows = own_rows(design)
+    return predictor(design, params, rows, groups, new_levels, None), rows
 
 
 def residuals_of(design: MixedDesign, params: MixedParams, newdata: Any, re: str | Iterable[str], new_levels: str,
@@ -33,19 +33,21 @@ def residuals_of(design: MixedDesign, params: MixedParams, newdata: Any, re: str
     """Response minus prediction of new rows, NaN where a value is missing; see `LMMSolution.residuals_for`."""
     check_choice("new_levels", new_levels, NEW_LEVELS)
     groups = _groups(design, re)
-    observed = design.encoder.observed_rows(design, newdata, offset, groups)
+    observed = design.encoder.observed_rows(design, newdata, offset, groups, None)
+    if observed.y is None:
+        raise InputError(f"newdata: expected the columns of the response {design.response_name!r}")
     residuals = np.full(observed.n_given, np.nan)
     complete = slice(None) if observed.positions is None else observed.positions
-    residuals[complete] = observed.y - _predictor(design, params, observed.rows, groups, new_levels, observed.positions)
+    residuals[complete] = observed.y - predictor(design, params, observed.rows, groups, new_levels, observed.positions)
     return residuals
 
 
-def _predictor(design: MixedDesign, params: MixedParams, rows: NewRows, groups: tuple[str, ...], new_levels: str,
-               positions: NDArray[np.intp] | None) -> Array:
+def predictor(design: MixedDesign, params: MixedParams, rows: NewRows, groups: tuple[str, ...], new_levels: str,
+              positions: NDArray[np.intp] | None) -> Array:
     """Linear predictor of encoded rows, `positions` being theirs in the user's data."""
     if new_levels == "error":
         _check_seen(design, rows, groups, positions)
-    eta = _fixed_part(design, params, rows)
+    eta = fixed_part(design, params, rows)
     columns_used = dict.fromkeys(params.random_effects, 0)
     for term, data in zip(design.terms, rows.data, strict=True):
         first = columns_used[term.group]
@@ -68,7 +70,8 @@ def _groups(design: MixedDesign, re: str | Iterable[str]) -> tuple[str, ...]:
     return groups
 
 
-def _own_rows(design: MixedDesign) -> NewRows:
+def own_rows(design: MixedDesign) -> NewRows:
+    """The rows of the fit as if they were new."""
     codes = tuple(factor.codes for factor in design.factors)
     labels = tuple(factor.levels[:0] for factor in design.factors)  # they are for naming unseen levels; there are none
     data = tuple(term.data for term in design.terms)
@@ -87,7 +90,8 @@ def _check_seen(design: MixedDesign, rows: NewRows, groups: tuple[str, ...],
                 f"({len(unseen)} such rows); new_levels='population' or 'missing' predicts for them")
 
 
-def _fixed_part(design: MixedDesign, params: MixedParams, rows: NewRows) -> Array:
+def fixed_part(design: MixedDesign, params: MixedParams, rows: NewRows) -> Array:
+    """Xβ of encoded rows, and their offset."""
     X = rows.X
     if params.aliased:
         X = X[:, [name not in params.aliased for name in design.coefficient_names]]

@@ -24,9 +24,14 @@ def of_streams(*modules: str) -> set[str]:
     return {f"_streams.{name}" for name in modules}
 
 
+def of_reports(*modules: str) -> set[str]:
+    """Modules of the folder _reports."""
+    return {f"_reports.{name}" for name in modules}
+
+
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_inference", "_many", "_streams"},
+    {"errors", "_inference", "_many", "_reports", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters", "_archives"},
     {"_frames", "_executors"},
@@ -61,6 +66,8 @@ PYTHON_LAYERS = [
     {"_predicted_solution"},
     {"_simulated_solution"},
     {"_diagnosed_solution"},
+    of_reports("parameters", "augment"),
+    of_reports("tidy", "compare"),
     {"_reported_solution"},
     {"_linear_solution", "_generalized_solution", "_diagnosis"},
     {"solution"},
