@@ -16,6 +16,7 @@ from .solvers import glmer, glmm, lmer, lmm
 
 if TYPE_CHECKING:
     from . import datasets
+    from ._saved.reading import load
     from .crossproducts import CrossProducts
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "glmm",
     "lmer",
     "lmm",
+    "load",
     "pbtest",
 ]
 
@@ -49,4 +51,6 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(".datasets", __name__)
     if name == "CrossProducts":  # likewise: reads formulas
         return importlib.import_module(".crossproducts", __name__).CrossProducts
+    if name == "load":
+        return importlib.import_module("._saved.reading", __name__).load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -40,6 +40,7 @@ from ._parts import (
     NewRows,
     ObservedRows,
     RandomTerm,
+    RowsWithGaps,
     TermContent,
     TermData,
     column_term,
@@ -181,54 +182,26 @@ class FormulaEncoder:
     fixed_columns: Mapping[str, Column] = field(repr=False)
     response_levels: NDArray[Any] | None = None
 
-    def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str]) -> NewRows:
-        """Encode new data; grouping factors that are not in `groups` are not read."""
+    def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
+                 effects: Collection[str]) -> NewRows:
+        """Encode new data; levels of grouping factors in `groups`, columns of the terms of those in `effects`."""
         used_factors = self._used(parts, groups)
-        asked = self._asked(used_factors, False)
+        asked = self._asked(self._used(parts, effects), False)
         used = self._complete(Table(newdata, "newdata"), asked, used_factors, offset, "raise")
         return self._encoded(parts, asked, used, used_factors)[0]
 
-    def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
-                      family: Family | None) -> ObservedRows:
-        """Encode new data and their responses, in the rows where nothing but the response is missing."""
+    def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None,
+                      groups: Collection[str]) -> ObservedRows:
+        """Encode new data and their responses, in the rows where nothing is missing."""
+        if not self.parsed.response:
+            raise InputError("the model's response was no column that the formula names, and new rows have none")
         used_factors = self._used(parts, groups)
-        asked = self._asked(used_factors, False)
+        asked = self._asked(used_factors, True)
         table = Table(newdata, "newdata")
         used = self._complete(table, asked, used_factors, offset, "drop")
-        rows = self._encoded(parts, asked, used, used_factors)[0]
-        return ObservedRows(rows, self._observed(table, used.rows, used.n, family), used.rows, table.n_rows)
-
-    def _observed(self, table: Table, rows: NDArray[np.intp] | None, n: int,
-                  family: Family | None) -> FloatArray | None:
-        """Responses of n rows of a table, NaN where they are missing; None where the table lacks their columns."""
-        names = [name for part in self.parsed.responses for name in split_names(part)[0] if name in self.categorical]
-        if not names or not set(names).issubset(table.names):
-            return None
-        columns: dict[str, Column] = {name: self.column(table, name) for name in names}
-        if rows is not None:
-            columns = {name: take_rows(values, rows) for name, values in columns.items()}
-        known = complete_columns(columns, {}, None, None, n, "drop", none_left=True)
-        y = np.full(n, np.nan)
-        if known.n:
-            texts = map(expression_formula, self.parsed.responses)
-            blocks = {text: model_matrix(self.specs[text], known.columns, known.n, self.contrasts, self.parsed.text)
-                      for text in texts if text in self.specs}
-            given = self._as_labelled(_response(self.parsed, known.columns, blocks, known.n))
-            positions = np.arange(table.n_rows) if rows is None else rows
-            complete = slice(None) if known.rows is None else known.rows
-            y[complete], _ = finish(given, None, self.parsed.response, family, positions[complete])
-        return y
-
-    def _as_labelled(self, response: Column) -> Column:
-        """A response of labels with the two levels that it had in the fit."""
-        if self.response_levels is None or not isinstance(response, Categorical):
-            return response
-        codes = response.codes_in(self.response_levels)
-        if (codes < 0).any():
-            known = " or ".join(map(repr, self.response_levels.tolist()))
-            raise InputError(f"response {self.parsed.response!r}: expected {known} as in the fit, "
-                             f"got {response.labels()[codes < 0][0]!r}")
-        return Categorical(codes, self.response_levels)
+        rows, blocks = self._encoded(parts, asked, used, used_factors)
+        y, _ = finish(_response(asked, used.columns, blocks, used.n), None, asked.response, None, used.rows)
+        return ObservedRows(rows, y, used.rows, table.n_rows)
 
     def _used(self, parts: ModelParts, groups: Collection[str]) -> list[tuple[str, ...]]:
         """Columns crossed by the grouping factors that are wanted."""
@@ -283,6 +256,48 @@ class FormulaEncoder:
             tuple(data for _, _, data in self.terms_of(blocks, self.parsed.bars)), prior,
             _total_offset(self.parsed, blocks, used.offset),
             {name: used.columns[name] for name in self.fixed_columns}, used.rows, table.n_rows)
+
+    def rows_with_gaps(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
+                       family: Family | None) -> RowsWithGaps:
+        """Encode new data in the rows where nothing but the response is missing, with responses where they are."""
+        used_factors = self._used(parts, groups)
+        asked = self._asked(used_factors, False)
+        table = Table(newdata, "newdata")
+        used = self._complete(table, asked, used_factors, offset, "drop")
+        rows = self._encoded(parts, asked, used, used_factors)[0]
+        return RowsWithGaps(rows, self._observed(table, used.rows, used.n, family), used.rows)
+
+    def _observed(self, table: Table, rows: NDArray[np.intp] | None, n: int,
+                  family: Family | None) -> FloatArray | None:
+        """Responses of n rows of a table, NaN where they are missing; None where the table lacks their columns."""
+        names = [name for part in self.parsed.responses for name in split_names(part)[0] if name in self.categorical]
+        if not names or not set(names).issubset(table.names):
+            return None
+        columns: dict[str, Column] = {name: self.column(table, name) for name in names}
+        if rows is not None:
+            columns = {name: take_rows(values, rows) for name, values in columns.items()}
+        known = complete_columns(columns, {}, None, None, n, "drop", none_left=True)
+        y = np.full(n, np.nan)
+        if known.n:
+            texts = map(expression_formula, self.parsed.responses)
+            blocks = {text: model_matrix(self.specs[text], known.columns, known.n, self.contrasts, self.parsed.text)
+                      for text in texts if text in self.specs}
+            given = self._as_labelled(_response(self.parsed, known.columns, blocks, known.n))
+            positions = np.arange(table.n_rows) if rows is None else rows
+            complete = slice(None) if known.rows is None else known.rows
+            y[complete], _ = finish(given, None, self.parsed.response, family, positions[complete])
+        return y
+
+    def _as_labelled(self, response: Column) -> Column:
+        """A response of labels with the two levels that it had in the fit."""
+        if self.response_levels is None or not isinstance(response, Categorical):
+            return response
+        codes = response.codes_in(self.response_levels)
+        if (codes < 0).any():
+            known = " or ".join(map(repr, self.response_levels.tolist()))
+            raise InputError(f"response {self.parsed.response!r}: expected {known} as in the fit, "
+                             f"got {response.labels()[codes < 0][0]!r}")
+        return Categorical(codes, self.response_levels)
 
     def terms_of(self, blocks: Mapping[str, Block],
                  bars: Iterable[Bar]) -> Iterator[tuple[int, tuple[str, ...], TermData]]:

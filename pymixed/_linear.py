@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -104,9 +105,18 @@ class LinearEngine(CoreEngine[_core.Deviance]):
 
         Where a template loses a column, the user's coordinates say plainly which direction is at its boundary.
         """
-        singular = not free_parameters(self._arguments[0].terms, theta).all()
+        singular = self._is_singular(theta)
         x = theta if singular else self.core.to_internal(theta)
         return x, self._derivatives(x, internal=not singular)
+
+    def coordinates(self, theta: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """Theta in those coordinates, and the way back from them."""
+        if self._is_singular(theta):
+            return theta, lambda x: x
+        return self.core.to_internal(theta), self.core.to_user
+
+    def _is_singular(self, theta: Array) -> bool:
+        return not free_parameters(self._arguments[0].terms, theta).all()
 
     def _derivatives(self, theta: Array, internal: bool) -> VarianceDerivatives:
         gradient, hessian, C, dC, d_pwrss = self.core.variance_derivatives(theta, internal)
@@ -118,6 +128,18 @@ class LinearEngine(CoreEngine[_core.Deviance]):
             kind, place, value, start[:-1], np.exp(start[-1]), CONSTRAINED_GAIN, CONSTRAINED_EVALUATIONS)
         return ConstrainedFit(status, gain, deviance, slope, np.append(theta, np.log(sigma)), coefficients,
                               n_evaluations)
+
+    def products(self, theta: Array) -> _core.CrossProducts:
+        """Cross-products that the model is fitted to."""
+        return cross_products(self._arguments[0])
+
+    def options(self) -> dict[str, Any]:
+        """What the fit was told."""
+        return asdict(self._arguments[1])
+
+    def effects_covariance(self, theta: Array) -> _core.EffectsCovariance:
+        """Covariance of the random effects over sigma²."""
+        return _core.EffectsCovariance(self.problem, theta)
 
     def fixed_modes(self, theta: Array) -> tuple[Array, ...]:
         """Modes of the columns of X that have a coefficient, per grouping factor (levels, c, p)."""

@@ -234,11 +234,11 @@ class NewRows:
         Matrix of the model for zero inflation, where there is one.
     codes : tuple of (m,) arrays of int32
         Per grouping factor of the design: position in its levels, -1 for a level that it has not seen and throughout
-        for a factor that was not asked for.
+        for a factor whose levels were not asked for.
     labels : tuple of (m,) arrays
-        Per grouping factor: the labels themselves, None for a factor that was not asked for.
+        Per grouping factor: the labels themselves, None for a factor whose levels were not asked for.
     data : tuple of tuples
-        Per term of the design what `RandomTerm.data` is; empty for a factor that was not asked for.
+        Per term of the design what `RandomTerm.data` is; empty for a factor whose effects were not asked for.
     """
 
     X: FloatArray
@@ -256,9 +256,9 @@ class ObservedRows:
     Attributes
     ----------
     rows : NewRows
-        Those in which nothing but the response is missing.
-    y : (m,) array or None
-        Their responses, NaN where they are missing; None where the new data have none.
+        Those in which nothing is missing.
+    y : (m,) array
+        Their responses.
     positions : (m,) array or None
         Where they stand in the new data, None where all are complete.
     n_given : int
@@ -266,23 +266,46 @@ class ObservedRows:
     """
 
     rows: NewRows
-    y: FloatArray | None
+    y: FloatArray
     positions: NDArray[np.intp] | None
     n_given: int
+
+
+@dataclass(frozen=True, eq=False)
+class RowsWithGaps:
+    """New data, some with their responses.
+
+    Attributes
+    ----------
+    rows : NewRows
+        Those in which nothing but the response is missing.
+    y : (m,) array or None
+        Their responses, NaN where they are missing; None where the new data have none.
+    positions : (m,) array or None
+        Where they stand in the new data, None where all are complete.
+    """
+
+    rows: NewRows
+    y: FloatArray | None
+    positions: NDArray[np.intp] | None
 
 
 class Encoder(Protocol):
     """How a kind of data encodes new rows as it encoded those of the fit."""
 
-    def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str]) -> NewRows:
-        """Encode new data; grouping factors that are not in `groups` are not read."""
+    def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
+                 effects: Collection[str]) -> NewRows:
+        """Encode new data; levels of grouping factors in `groups`, columns of the terms of those in `effects`."""
 
-    def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
-                      family: Family | None) -> ObservedRows:
-        """Encode new data and their responses; an `InputError` where there was no formula.
+    def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None,
+                      groups: Collection[str]) -> ObservedRows:
+        """Encode new data and their responses; an `InputError` where there was no formula."""
 
-        `family` is that of a generalized linear mixed model; rows that lack a value other than the response are left
-        out.
+    def rows_with_gaps(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
+                       family: Family | None) -> RowsWithGaps:
+        """Encode new data whose responses may be missing; an `InputError` where there was no formula.
+
+        `family` is that of a generalized linear mixed model. Rows that lack another value are left out.
         """
 
     def fixed_terms(self, parts: ModelParts) -> tuple[ModelTerm, ...]:

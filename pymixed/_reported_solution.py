@@ -4,11 +4,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from ._common import Array, P
+from ._common import P
 from ._diagnosed_solution import DiagnosedSolution
 from ._reports.augment import augmented
 from ._reports.tidy import Intervals, tidy_table
@@ -138,11 +139,8 @@ class ReportedSolution(DiagnosedSolution[P]):
         0     0   253.66   -4.10  251.41
         1     1   273.33  -14.63  261.87
         """
-        return augmented(self._design, self.params, self._response_family, self._means, data, new_levels, offset)
-
-    @abstractmethod
-    def _means(self, eta: Array, zero_inflation: Array | None) -> tuple[Array, Array]:
-        """Mean of the response, and that of the family's distribution, at linear predictors."""
+        means = partial(self._means, scale="response")
+        return augmented(self._design, self.params, self._response_family, means, data, new_levels, offset)
 
     @property
     @abstractmethod

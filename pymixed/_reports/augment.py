@@ -2,17 +2,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .._adapters import arrow_table
 from .._categorical import Categorical
 from .._common import Array, MixedParams, check_choice
 from .._family import Family
-from .._prediction import NEW_LEVELS, fixed_part, own_rows, predictor
-from ..design import MixedDesign, NewRows
+from .._parts import RowsWithGaps
+from .._prediction import NEW_LEVELS, PredictedRows, asked_groups, own_rows, with_modes
+from ..design import MixedDesign
 from ..errors import InputError
 from ..formula import INTERCEPT
 
@@ -20,68 +21,47 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class _Rows(NamedTuple):
-    """Rows in which nothing but the response is missing, and the table that they are of.
-
-    Attributes
-    ----------
-    rows : NewRows
-    y : (m,) array or None
-        Their responses, NaN where they are missing; None where the table has none.
-    positions : (m,) array or None
-        Where they stand in the table, None where all are complete.
-    table : DataFrame
-        A copy.
-    """
-
-    rows: NewRows
-    y: Array | None
-    positions: NDArray[np.intp] | None
-    table: pd.DataFrame
-
-
 def augmented(design: MixedDesign, params: MixedParams, family: Family | None,
-              means: Callable[[Array, Array | None], tuple[Array, Array]], data: Any, new_levels: str,
+              means: Callable[[PredictedRows], Array], data: Any, new_levels: str,
               offset: ArrayLike | None) -> pd.DataFrame:
     """The rows of a table, or of the fit, with predictions; see `ReportedSolution.augment`.
 
-    `means` gives, of the linear predictor and the matrix of the zero inflation, the mean of the response and that of
-    the family's distribution. `family` is None of a linear model.
+    `means` gives the means of the response; `family` is None of a linear model.
     """
     check_choice("new_levels", new_levels, NEW_LEVELS)
-    found = _rows(design, family, data, offset)
-    groups, rows = tuple(factor.name for factor in design.factors), found.rows
-    eta = predictor(design, params, rows, groups, new_levels, found.positions)
-    fitted, mu = means(eta, rows.zero_inflation)
-    columns = {".fitted": fitted, ".resid": np.nan if found.y is None else found.y - fitted,
-               ".fixed": means(fixed_part(design, params, rows), rows.zero_inflation)[0], ".mu": mu,
-               ".offset": 0.0 if rows.offset is None else rows.offset}
+    found, table = _rows(design, family, data, offset)
+    groups = asked_groups(design, "all")
+    rows = with_modes(design, params, found.rows, groups, new_levels, found.positions)
+    without = with_modes(design, params, found.rows, (), new_levels, found.positions)
+    eta, fitted = rows.linear_predictor, means(rows)
+    columns = {".fitted": fitted, ".resid": np.nan if found.y is None else found.y - fitted, ".fixed": means(without),
+               ".mu": eta if family is None else family.mean(eta),
+               ".offset": 0.0 if found.rows.offset is None else found.rows.offset}
     if family is not None:
         columns[".eta"] = eta
     complete = slice(None) if found.positions is None else found.positions
     for name, values in columns.items():
-        column = np.full(len(found.table), np.nan)
+        column = np.full(len(table), np.nan)
         column[complete] = values
-        found.table[name] = column
-    return found.table
+        table[name] = column
+    return table
 
 
-def _rows(design: MixedDesign, family: Family | None, data: Any, offset: ArrayLike | None) -> _Rows:
-    """The rows of a table that the formula reads, or of the fit: by themselves, or beside the arrays' table."""
+def _rows(design: MixedDesign, family: Family | None, data: Any,
+          offset: ArrayLike | None) -> tuple[RowsWithGaps, pd.DataFrame]:
+    """The rows of a table that the formula reads, or those of the fit, with a copy of the table that they are of."""
     if data is not None and design.formula is not None:
-        groups = [factor.name for factor in design.factors]
-        observed = design.encoder.observed_rows(design, data, offset, groups, family)
-        return _Rows(observed.rows, observed.y, observed.positions, _pandas(data))
+        return design.encoder.rows_with_gaps(design, data, offset, asked_groups(design, "all"), family), _pandas(data)
     if offset is not None:
         raise InputError("offset: expected only together with new rows of a model from a formula, those of the fit "
                          "have theirs")
     if data is None:
-        return _Rows(own_rows(design), design.y, None, _model_frame(design))
+        return RowsWithGaps(own_rows(design), design.y, None), _model_frame(design)
     table = _pandas(data)
     if len(table) != design.n_rows_given:
         raise InputError(f"data: expected a table of the {design.n_rows_given} rows that the arrays of the model had, "
                          f"got {len(table)}; predict(newdata) takes new ones")
-    return _Rows(own_rows(design), design.y, design.rows, table)
+    return RowsWithGaps(own_rows(design), design.y, design.rows), table
 
 
 def _model_frame(design: MixedDesign) -> pd.DataFrame:
