@@ -302,7 +302,7 @@ def markdown_escape(text: str) -> str:
 
 
 def _markdown_paragraph(text: str) -> str:
-    lines = [re.sub(r"^([-+=])", r"\\\1", markdown_escape(line)) for line in _without_rules(text)]
+    lines = [re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", markdown_escape(line)) for line in _without_rules(text)]
     return "\\\n".join(lines)
 
 

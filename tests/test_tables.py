@@ -131,7 +131,7 @@ def test_names_are_escaped_in_every_format() -> None:
 
 
 def test_paragraphs_of_markdown_are_no_lists_or_headings() -> None:
-    assert Summary(("- a\n---\n# b\n+ c",)).to_markdown() == "\\- a\\\n\\# b\\\n\\+ c"
+    assert Summary(("- a\n---\n# b\n+ c\n1. d",)).to_markdown() == "\\- a\\\n\\# b\\\n\\+ c\\\n1\\. d"
 
 
 def test_html_escapes_names() -> None:
