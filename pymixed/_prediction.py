@@ -120,7 +120,7 @@ def predicted_rows(design: MixedDesign, params: MixedParams, newdata: Any, group
         raise InputError("offset: expected only together with newdata, the rows of the fit have theirs")
     else:
         rows = own_rows(design)
-    return with_modes(design, params, rows, groups, new_levels, None)
+    return with_modes(design, params, rows, groups, new_levels)
 
 
 def residuals_of(design: MixedDesign, params: MixedParams, newdata: Any, re: str | Iterable[str], new_levels: str,
@@ -157,7 +157,7 @@ def own_rows(design: MixedDesign) -> NewRows:
 
 
 def with_modes(design: MixedDesign, params: MixedParams, rows: NewRows, groups: tuple[str, ...], new_levels: str,
-               positions: NDArray[np.intp] | None) -> PredictedRows:
+               positions: NDArray[np.intp] | None = None) -> PredictedRows:
     """Encoded rows with the modes of some grouping factors, `positions` being theirs in the user's data."""
     m, codes, new = len(rows.X), [], []
     for factor, found, labels in zip(design.factors, rows.codes, rows.labels, strict=True):

@@ -1,6 +1,7 @@
 """Tidy tables: their columns as broom.mixed documents them, their numbers as lme4, lmerTest and glmmTMB have them."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -364,6 +365,8 @@ def test_labels_of_a_response_mean_what_they_meant_in_the_fit() -> None:
     with pytest.raises(InputError, match="response 'y': expected 'no' or 'yes' as in the fit, got 'maybe'"):
         fit.augment(successes.assign(y="maybe"))
     assert fit.augment(successes.assign(y=None))[".resid"].isna().all()
+    updated = fit.update_groups(successes[:3].assign(g=99))  # of successes alone, where "yes" is the only label
+    assert updated.ranef()["g"].loc[99].item() > 0.0
 
 
 def test_transformed_responses_and_offsets() -> None:
@@ -418,6 +421,21 @@ def test_cross_products_take_rows(sleepstudy: pd.DataFrame) -> None:
     np.testing.assert_allclose(fit.tidy("fixed")["p.value"], rows.tidy("fixed")["p.value"], rtol=P_VALUE)
     assert len(fit.tidy(["fixed", "ran_pars", "ran_vals"], conf_int=True)) == 42
     assert fit.glance()["nobs"].item() == 180
+
+
+def test_saved_models_have_their_tables(tmp_path: Path) -> None:
+    case = reference_cases.load_glmm("tmb_zip")
+    linear = reference_cases.load("sleepstudy_slope")
+    for fit, data in ((case.fit(), case.frame), (linear.fit(), linear.frame)):
+        fit.save(tmp_path / "model.pmx")
+        loaded = pm.load(tmp_path / "model.pmx")
+        for effects in ("fixed", "ran_pars", "ran_vals"):
+            pd.testing.assert_frame_equal(loaded.tidy(effects, conf_int=True), fit.tidy(effects, conf_int=True))
+        pd.testing.assert_frame_equal(loaded.augment(data), fit.augment(data))
+        pd.testing.assert_frame_equal(pm.compare(loaded).to_pandas().drop(index="fit", level=0),
+                                      pm.compare(fit).to_pandas().drop(index="fit", level=0))
+        with pytest.raises(InputError):
+            loaded.augment()
 
 
 def test_columns_of_the_model_in_the_rows_of_the_fit() -> None:
