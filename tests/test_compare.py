@@ -69,7 +69,7 @@ def test_models_of_different_kinds_share_a_table(sleepstudy: pd.DataFrame) -> No
     text = str(found)
     parts = [line for line in text.splitlines()[1:text.splitlines().index("---")] if not line.startswith(" ")]
     assert parts == ["Fixed effects", "Zero inflation (logit)", "Random effects", "Residual", "Data", "Fit"]
-    assert "(2): poisson (log), count ~ mined + spp + (1 | site)" in text
+    assert "(2): poisson (log), n_agq=1, count ~ mined + spp + (1 | site)" in text
     assert "different responses (Reaction, count): log-likelihoods, AIC and BIC do not compare" in text
 
 
@@ -118,6 +118,12 @@ def test_notes_say_what_does_not_compare(sleepstudy: pd.DataFrame) -> None:
     with pytest.warns(MissingValuesWarning):
         fewer = pm.lmer(SLOPES, sleepstudy.assign(Reaction=sleepstudy["Reaction"].where(sleepstudy["Reaction"] < 450)))
     assert f"different numbers of rows (180, {fewer.n_obs})" in notes(reml, fewer)
+
+
+def test_notes_say_that_approximations_differ() -> None:
+    case = reference_cases.load_glmm("cbpp_laplace")
+    text = notes(case.fit(), case.fit(n_agq=9))
+    assert "different approximations (n_agq 1, 9): log-likelihoods, AIC and BIC do not compare" in text
 
 
 def test_notes_say_what_the_fits_are(sleepstudy: pd.DataFrame) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from .._common import LMMParams
+from .._common import GLMMParams, LMMParams
 from .._described_solution import DescribedSolution
 from .._tables import INDENT, RULE, STARS_LEGEND, Cells, Table, format_together, stars_of
 from ..errors import InputError, InputTypeError
@@ -279,7 +279,7 @@ def _kind(model: Model) -> str:
     params = model.params
     if isinstance(params, LMMParams):
         return f"linear, {'REML' if params.reml else 'maximum likelihood'}"
-    return f"{params.family_name} ({params.link_name})"
+    return f"{params.family_name} ({params.link_name}), n_agq={params.n_agq}"
 
 
 def _obstacles(models: Sequence[Model]) -> Iterator[str]:
@@ -291,6 +291,9 @@ def _obstacles(models: Sequence[Model]) -> Iterator[str]:
     sizes = list(dict.fromkeys(model.n_obs for model in models))
     if len(sizes) > 1:
         yield f"different numbers of rows ({', '.join(map(str, sizes))}): {NO_COMPARISON}"
+    nodes = list(dict.fromkeys(model.params.n_agq for model in models if isinstance(model.params, GLMMParams)))
+    if len(nodes) > 1:
+        yield f"different approximations (n_agq {', '.join(map(str, nodes))}): {NO_COMPARISON}"
     restricted = [model for model in models if isinstance(model.params, LMMParams) and model.params.reml]
     if restricted and len(restricted) < len(models):
         yield f"some fitted by REML and some by maximum likelihood: {NO_COMPARISON}"
