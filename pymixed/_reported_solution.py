@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from ._common import P
 from ._diagnosed_solution import DiagnosedSolution
+from ._plots.accessor import Plots
 from ._reports.augment import augmented
 from ._reports.tidy import Intervals, tidy_table
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False, repr=False)
 class ReportedSolution(DiagnosedSolution[P]):
     """A fitted mixed model with its tables and plots; see the two kinds."""
+
+    @property
+    def plot(self) -> Plots:
+        """Plots with matplotlib, ``fit.plot.<kind>()``; printed it names them."""
+        return Plots(self)
 
     def tidy(self, effects: str | Iterable[str] = ("fixed", "ran_pars"), conf_int: bool = False,
              conf_level: float = 0.95, conf_method: str = "wald", exponentiate: bool = False, *,

@@ -19,6 +19,11 @@ def of_many(*modules: str) -> set[str]:
     return {f"_many.{name}" for name in modules}
 
 
+def of_plots(*modules: str) -> set[str]:
+    """Modules of the folder _plots."""
+    return {f"_plots.{name}" for name in modules}
+
+
 def of_streams(*modules: str) -> set[str]:
     """Modules of the folder _streams."""
     return {f"_streams.{name}" for name in modules}
@@ -36,9 +41,10 @@ def of_saved(*modules: str) -> set[str]:
 
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_inference", "_many", "_reports", "_saved", "_streams"},
+    {"errors", "_inference", "_many", "_plots", "_reports", "_saved", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
-    {"_adapters", "_archives"},
+    {"_adapters", "_archives", *of_plots("style")},
+    of_plots("means", "profiles", "random_effects", "residuals"),
     {"_frames", "_executors"},
     {"_links", "_distributions"},
     {"_family"},
@@ -79,8 +85,8 @@ PYTHON_LAYERS = [
     {"_predicted_solution"},
     {"_simulated_solution"},
     {"_diagnosed_solution"},
-    of_reports("parameters", "augment"),
-    of_reports("tidy", "compare"),
+    {*of_reports("parameters", "augment"), *of_plots("from_solution")},
+    {*of_reports("tidy", "compare"), *of_plots("accessor")},
     {"_reported_solution"},
     {"_linear_solution", "_generalized_solution", "_diagnosis"},
     {"solution"},
@@ -98,6 +104,7 @@ PYTHON_LAYERS = [
     of_many("fits", "designs", "jobs"),
     of_many("running"),
     {"solvers", "crossproducts", "many"},
+    {"sklearn"},
     {"datasets"},
     {"__init__"},
     {"cli"},
