@@ -11,6 +11,7 @@ from ._inference.pbtest import pbtest
 from ._reports.compare import compare
 from .design import MixedDesign, Term
 from .many import ManyFits, fit_many, fit_many_arrays
+from .simulations import Power, power, simulate
 from .solution import GLMMSolution, LMMSolution
 from .solvers import glmer, glmm, lmer, lmm
 
@@ -26,6 +27,7 @@ __all__ = [
     "LMMSolution",
     "ManyFits",
     "MixedDesign",
+    "Power",
     "Term",
     "__version__",
     "anova",
@@ -41,6 +43,8 @@ __all__ = [
     "lmm",
     "load",
     "pbtest",
+    "power",
+    "simulate",
 ]
 
 

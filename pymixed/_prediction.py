@@ -149,7 +149,7 @@ def asked_groups(design: MixedDesign, re: str | Iterable[str]) -> tuple[str, ...
 
 
 def own_rows(design: MixedDesign) -> NewRows:
-    """The rows of the fit, encoded."""
+    """The rows of the fit."""
     codes = tuple(factor.codes for factor in design.factors)
     labels = tuple(factor.levels[:0] for factor in design.factors)  # they are for naming unseen levels; there are none
     data = tuple(term.data for term in design.terms)

@@ -75,7 +75,7 @@ PYTHON_LAYERS = [
     of_inference("bootstrap", "profile", "terms", "nesting", "submodels", "adjust", "grid", "contrast_methods"),
     of_inference("anova", "emmeans"),
     {"_solution"},
-    of_inference("comparison"),
+    of_inference("comparison", "truth", "drawing"),
     of_inference("deletions"),
     {"_tested_solution"},
     {"_bounded_solution"},
@@ -95,15 +95,17 @@ PYTHON_LAYERS = [
     of_streams("planning", "statistics"),
     of_streams("design", "workers", "files"),
     of_streams("dask"),
+    {"_sampling"},
     {"_fitting"},
     {"_refits"},
     {"_linear", "_generalized"},
     of_saved("criterion"),
     of_saved("reading"),
-    of_many("triangles", "moderation", "rows", "responses"),
+    of_many("triangles", "moderation", "rows", "responses", "growth"),
     of_many("fits", "designs", "jobs"),
-    of_many("running"),
-    {"solvers", "crossproducts", "many"},
+    of_many("running", "joint"),
+    of_many("power"),
+    {"solvers", "crossproducts", "many", "simulations"},
     {"sklearn"},
     {"datasets"},
     {"__init__"},
@@ -111,7 +113,7 @@ PYTHON_LAYERS = [
     {"__main__"},
 ]
 # Who may import the compiled core.
-CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
+CORE_USERS = {"_sampling", "_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
               *of_streams("statistics", "files"), *of_saved("rowless", "criterion", "reading")}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
