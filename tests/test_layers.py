@@ -108,7 +108,7 @@ PYTHON_LAYERS = [
     {"solvers", "crossproducts", "many", "simulations"},
     {"sklearn", "marginaleffects"},
     {"datasets"},
-    {"__init__"},
+    {"__init__", *of_reports("json")},
     {"cli"},
     {"__main__"},
 ]
