@@ -105,6 +105,7 @@ def test_a_loaded_model_tells_the_same(name, slim, tmp_path):
     for mine, theirs in zip(loaded.ranef(condvar=True)[1].values(), fit.ranef(condvar=True)[1].values(), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)  # another order of the same operations
     assert loaded.convergence == fit.convergence
+    assert loaded.coefficient_names == fit.coefficient_names
     assert dict(loaded.info) == dict(fit.info)
     assert loaded.singularity == fit.singularity
     assert [(type(w), str(w)) for w in loaded.warnings] == [(type(w), str(w)) for w in fit.warnings]
