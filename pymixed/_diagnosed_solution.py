@@ -1,12 +1,148 @@
 """Diagnostics of a fitted model: influence of rows and groups, collinearity, dimensions, other optimisers."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ._common import P
+from ._diagnostics.collinearity import variance_inflation
+from ._diagnostics.dimensions import PrincipalComponents, principal_components
+from ._diagnostics.optimizers import OptimizerComparison, compare_optimizers
+from ._diagnostics.simplification import Simplification, simplify
 from ._simulated_solution import SimulatedSolution
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DiagnosedSolution(SimulatedSolution[P]):
     """A fitted mixed model with its diagnostics; see the two kinds."""
+
+    # ---- the model ---------------------------------------------------------------------------------------------------
+
+    def vif(self) -> pd.DataFrame:
+        """Variance inflation of the fixed-effects terms by their correlations with the others.
+
+        det(R₁₁) det(R₂₂) / det(R), R being the correlation matrix of the estimates without the intercept, R₁₁ its block
+        of the term's coefficients and R₂₂ that of all others: for one column the variance-inflation factor, for several
+        the ratio of squared volumes of confidence ellipsoids with and without the other terms.
+
+        Returns
+        -------
+        DataFrame
+            By term: ``df``, its coefficients; ``gvif``; ``inflation``, gvif^(1 / (2 df)), how much wider an interval
+            became, which compares terms of different df. NaN for a term without coefficients. Without an intercept in
+            the model the figures also count the correlation of the terms with the constant.
+
+        References
+        ----------
+        Fox & Monette (1992), Generalized collinearity diagnostics, J. Am. Stat. Assoc. 87.
+
+        Examples
+        --------
+        >>> import pymixed as pm
+        >>> fit = pm.lmer("Reaction ~ Days + I(Days**2) + (Days | Subject)", pm.datasets.load("sleepstudy"))
+        >>> fit.vif().round(2).values.tolist()
+        [[1.0, 3.33, 1.82], [1.0, 3.33, 1.82]]
+        """
+        return variance_inflation(self._design, self.params, self._fixed_terms)
+
+    def pca(self, correlation: bool = False) -> PrincipalComponents:
+        """Principal components of the covariance matrix of each random-effects term.
+
+        How many dimensions the random effects of a term have: standard deviations of zero are directions without
+        variance, those much smaller than the rest are candidates (Bates, Kliegl, Vasishth & Baayen 2015,
+        arXiv:1506.04967).
+
+        Parameters
+        ----------
+        correlation : bool
+            Take those of the correlation matrix, which do not depend on the units of the columns.
+
+        Returns
+        -------
+        PrincipalComponents
+            Standard deviations in units of sigma for a linear model, in those of the linear predictor else; shares of
+            the total variance; `loadings`.
+
+        Examples
+        --------
+        >>> import pymixed as pm
+        >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy"))
+        >>> fit.pca()
+                  term component  std_dev  proportion  cumulative
+        Days | Subject       PC1   0.9669      0.9461      0.9461
+        Days | Subject       PC2   0.2309     0.05395           1
+        """
+        return principal_components(self._design, self.theta, correlation)
+
+    def simplification(self, check: bool = False) -> Simplification:
+        """Which smaller model a singular fit equals, as its formula.
+
+        Parameters
+        ----------
+        check : bool
+            Fit the smaller models and give the differences of the log-likelihoods.
+
+        Returns
+        -------
+        Simplification
+            `models`: the one that equals the fit, if there is one; for every term with a combination of columns that
+            has no variance, as a correlation of ±1, the model without the term's correlations, which does not equal it.
+            Empty if the fit is not singular.
+
+        Raises
+        ------
+        InputError
+            If a check needs the rows of a model that was fitted from cross-products.
+
+        Examples
+        --------
+        >>> import warnings
+        >>> import pymixed as pm
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore", pm.errors.SingularFitWarning)
+        ...     fit = pm.lmer("Yield ~ 1 + (1 | Batch)", pm.datasets.load("dyestuff2"))
+        >>> fit.simplification(check=True)
+        Batch: (Intercept) has no variance
+          Yield ~ 1
+            equals the fit, with 1 parameter fewer; its log-likelihood differs by 0
+            (1 | Batch): (Intercept) has no variance; it is left out
+        """
+        return simplify(self, self._design.reaches(self._weighted), check)
+
+    def allfit(self, optimizers: Iterable[str] | None = None, progress: bool = False) -> OptimizerComparison:
+        """Fit the model again by several optimisers.
+
+        Where they agree although they work differently, a warning of convergence was about the optimiser and not about
+        the estimates.
+
+        Parameters
+        ----------
+        optimizers : iterable of str, optional
+            Of ``"newton"``, ``"L-BFGS-B"``, ``"trust-constr"``, ``"Nelder-Mead"``, ``"COBYQA"``, which are the default.
+        progress : bool
+            Whether to show a progress bar.
+
+        Returns
+        -------
+        OptimizerComparison
+            Criterion, certificate of convergence, evaluations and seconds of each; `theta`, `coefficients`; largest
+            `differences`. One that fails has its message.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            An unknown optimiser.
+
+        Examples
+        --------
+        >>> import pymixed as pm
+        >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy"))
+        >>> table = fit.allfit(["newton", "L-BFGS-B", "COBYQA"]).to_pandas()
+        >>> bool(table["converged"].all()), bool(table["above_best"].max() < 1e-6)
+        (True, True)
+        """
+        return compare_optimizers(self._engine, self._design, self.params, optimizers, progress)

@@ -156,11 +156,15 @@ class Criterion(Protocol):
         Over sigma² for a linear model.
         """
 
-    def refit(self, design: MixedDesign, reml: bool | None = None) -> Any:
+    @property
+    def optimizers(self) -> tuple[str, ...]:
+        """What it can be minimised with."""
+
+    def refit(self, design: MixedDesign, reml: bool | None = None, optimizer: str | None = None) -> Any:
         """Solution for another design of the same kind, found with the same options.
 
-        `reml` chooses the criterion of a linear model, that of the fit by default. Only failures to converge are
-        warned of.
+        `reml` chooses the criterion of a linear model, `optimizer` what it is minimised with, those of the fit by
+        default. Only failures to converge are warned of.
         """
 
     def resampler(self, design: MixedDesign, point: ModelPoint, reml: bool | None = None) -> Resampler:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
@@ -101,9 +101,10 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
             Callable[..., GeneralizedEngine], tuple[MixedDesign, Family, GeneralizedOptions]]:
         return GeneralizedEngine.started, self._arguments
 
-    def refit(self, design: MixedDesign, reml: bool | None = None) -> GLMMSolution:
-        """Fit of another design with the same family and options; `reml` has no meaning here."""
-        _, family, options = self._arguments
+    def refit(self, design: MixedDesign, reml: bool | None = None, optimizer: str | None = None) -> GLMMSolution:
+        """Fit of another design with the same family and options, but for the optimiser; `reml` has no meaning here."""
+        _, family, given = self._arguments
+        options = replace(given, optimizer=optimizer or given.optimizer)
         result, engine = estimate_generalized(design, family, Timer(), options)
         warn_of_convergence(result)
         return GLMMSolution(result, design, engine, family)

@@ -81,10 +81,10 @@ class LinearEngine(CoreEngine[_core.Deviance]):
     def __reduce__(self) -> tuple[Callable[..., LinearEngine], tuple[MixedDesign, LinearOptions]]:
         return LinearEngine, self._arguments
 
-    def refit(self, design: MixedDesign, reml: bool | None = None) -> LMMSolution:
-        """Fit of another design with the same options."""
-        options = self._arguments[1]
-        options = options if reml is None else replace(options, reml=reml)
+    def refit(self, design: MixedDesign, reml: bool | None = None, optimizer: str | None = None) -> LMMSolution:
+        """Fit of another design with the same options, but for those that are given."""
+        given = self._arguments[1]
+        options = replace(given, reml=given.reml if reml is None else reml, optimizer=optimizer or given.optimizer)
         result, engine = estimate_linear(design, Timer(), options)
         warn_of_convergence(result)
         return LMMSolution(result, design, engine)

@@ -14,6 +14,11 @@ def of_inference(*modules: str) -> set[str]:
     return {f"_inference.{name}" for name in modules}
 
 
+def of_diagnostics(*modules: str) -> set[str]:
+    """Modules of the folder _diagnostics."""
+    return {f"_diagnostics.{name}" for name in modules}
+
+
 def of_many(*modules: str) -> set[str]:
     """Modules of the folder _many."""
     return {f"_many.{name}" for name in modules}
@@ -26,7 +31,7 @@ def of_streams(*modules: str) -> set[str]:
 
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_inference", "_many", "_streams"},
+    {"errors", "_diagnostics", "_inference", "_many", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters", "_archives"},
     {"_frames", "_executors"},
@@ -60,6 +65,8 @@ PYTHON_LAYERS = [
     {"_described_solution"},
     {"_predicted_solution"},
     {"_simulated_solution"},
+    of_diagnostics("collinearity", "dimensions", "optimizers", "written_terms"),
+    of_diagnostics("simplification"),
     {"_diagnosed_solution"},
     {"_reported_solution"},
     {"_linear_solution", "_generalized_solution", "_diagnosis"},
