@@ -145,4 +145,4 @@ class DiagnosedSolution(SimulatedSolution[P]):
         >>> bool(table["converged"].all()), bool(table["above_best"].max() < 1e-6)
         (True, True)
         """
-        return compare_optimizers(self._engine, self._design, self.params, optimizers, progress)
+        return compare_optimizers(self._engine, self._design, optimizers, progress)

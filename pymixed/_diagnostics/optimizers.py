@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._common import Array, MixedParams, check_choice
+from .._common import Array, check_choice
 from .._engine import Criterion
 from .._inference.progress import progress_bar
 from ..design import MixedDesign
@@ -135,8 +135,8 @@ def _spread(values: list[Array]) -> Array:
     return np.ptp(np.array(values), axis=0) if values else np.empty(0)
 
 
-def compare_optimizers(engine: Criterion, design: MixedDesign, params: MixedParams,
-                       optimizers: Iterable[str] | None, progress: bool) -> OptimizerComparison:
+def compare_optimizers(engine: Criterion, design: MixedDesign, optimizers: Iterable[str] | None,
+                       progress: bool) -> OptimizerComparison:
     """Fit again by each optimiser; see `DiagnosedSolution.allfit`."""
     if isinstance(optimizers, str) or not (optimizers is None or isinstance(optimizers, Iterable)):
         raise InputTypeError(f"optimizers: expected a list of names, got {optimizers!r}")
