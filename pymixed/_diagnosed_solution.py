@@ -1,15 +1,21 @@
 """Diagnostics of a fitted model: influence of rows and groups, collinearity, dimensions, other optimisers."""
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ._common import P
+from ._common import Array, P
+from ._diagnostics.case_deletion import influence_by_refits, influence_with_theta_held
 from ._diagnostics.collinearity import variance_inflation
+from ._diagnostics.deletion import WorkingModel
 from ._diagnostics.dimensions import PrincipalComponents, principal_components
+from ._diagnostics.influence import Influence
 from ._diagnostics.optimizers import OptimizerComparison, compare_optimizers
 from ._diagnostics.simplification import Simplification, simplify
+from ._inference.gls import kept_columns
 from ._simulated_solution import SimulatedSolution
 
 if TYPE_CHECKING:
@@ -19,6 +25,109 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False, repr=False)
 class DiagnosedSolution(SimulatedSolution[P]):
     """A fitted mixed model with its diagnostics; see the two kinds."""
+
+    # ---- rows and groups ---------------------------------------------------------------------------------------------
+
+    def leverage(self) -> Array:
+        """Leverage of the rows: the diagonal of dŷ/dy with theta held.
+
+        w (z'Qz + g'Cg) with Q the covariance of the random effects given the coefficients and C that of the
+        coefficients, both over sigma², and g = x - F'z, F the random effects that the columns of X have; see
+        `pymixed._joint.JointCovariance`. The leverages of a linear model sum to
+        ``effective_parameters(corrected=False)``. A generalized model has those of the linear one with the weights and
+        responses at its conditional modes.
+
+        Returns
+        -------
+        (n,) array
+
+        Raises
+        ------
+        InputError
+            If the model was fitted from cross-products, which hold no rows.
+
+        References
+        ----------
+        Demidenko & Stukel (2005), Influence analysis for linear mixed-effects models, Stat. Med. 24(6). Hodges (2013),
+        Richly Parameterized Linear Models, ch. 2.
+
+        Examples
+        --------
+        >>> import pymixed as pm
+        >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy"))
+        >>> fit.leverage()[:3].round(3).tolist()
+        [0.229, 0.17, 0.127]
+        """
+        return self._working_model.leverages
+
+    def influence(self, by: Any = None, refit: bool = False, progress: bool = False) -> Influence:
+        """What the estimates would be without single rows, or without all rows of a level.
+
+        With theta held the figures of a linear model are exact: they are what a fit to the other rows gives at this
+        theta, sigma being estimated from them. Those of a generalized model are one step of penalised iteratively
+        reweighted least squares from the fit, at its weights; they can be far off where a fit without the rows has
+        other weights or another theta.
+
+        Parameters
+        ----------
+        by : str or (n,) array_like, optional
+            Name of a grouping factor of the model, or labels of the rows; single rows by default. Levels that share
+            levels of other factors with other rows take an evaluation each, all else is formulas.
+        refit : bool
+            Fit the model again without each row or level, theta included.
+        progress : bool
+            Whether to show a progress bar, of refits and evaluations.
+
+        Returns
+        -------
+        Influence
+            `cooks_distance`, `dfbeta`, `dfbetas`, `covratio`, `sigma`, after refits `dtheta` and `converged`; by
+            positions of rows in the data or by levels. NaN where the other rows do not determine all coefficients.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            If `by` names no factor or has not a label for each row, the model has no fixed effects, or was fitted from
+            cross-products, which hold no rows; by levels that share others, if working weights are not positive.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Fits without some of the sets did not converge.
+
+        References
+        ----------
+        Cook (1977), Technometrics 19(1). Demidenko & Stukel (2005), Stat. Med. 24(6). Nieuwenhuis, te Grotenhuis &
+        Pelzer (2012), R J. 4(2), on influence of groups.
+
+        Examples
+        --------
+        >>> import pymixed as pm
+        >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy"))
+        >>> fit.influence("Subject").cooks_distance.nlargest(2).round(3).to_dict()
+        {'337': 0.0, '335': 0.0}
+        """
+        if refit:
+            return influence_by_refits(self, by, progress)
+        return influence_with_theta_held(self, by, self._working_model, self._influence_method, progress)
+
+    @abstractmethod
+    def _working_rows(self) -> tuple[Array, Array]:
+        """Weights and scores of the rows at the conditional modes, V⁻¹(y - offset - Xβ) of a linear model (n,)."""
+
+    _influence_method: ClassVar[str]
+    """How influence with theta held is computed, in words."""
+
+    @cached_property
+    def _working_model(self) -> WorkingModel:
+        design, params = self._design, self.params
+        X = kept_columns(design, params)
+        codes, data = [factor.codes for factor in design.factors], [term.data for term in design.terms]
+        columns = [x for term in data for x in term]
+        deviations = self._joint_covariance.deviations(X, design.terms, codes, data)
+        weights, scores = self._working_rows()
+        return WorkingModel.at(X, deviations, self._joint_covariance.effects.random_variances(codes, columns), weights,
+                               scores, self._engine.unscaled_covariance(self._criterion_point))
 
     # ---- the model ---------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """What a fit leaves behind to evaluate: its criterion as functions of the parameters, with derivatives."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -135,6 +135,24 @@ class KenwardRogerSums:
     to_internal: Array
 
 
+class HeldEstimates(NamedTuple):
+    """Estimates of a linear mixed model with theta held.
+
+    Attributes
+    ----------
+    step : (p,) array
+        Its coefficients minus those of a fit.
+    C : (p, p) array
+        Their covariance over sigma².
+    pwrss : float
+        r², the penalised weighted residual sum of squares.
+    """
+
+    step: Array
+    C: Array
+    pwrss: float
+
+
 class EffectsCovariance(Protocol):
     """Q = ΛM⁻¹Λ' (q, q) of a fit, never formed: over sigma² the covariance of b given y and the coefficients."""
 
@@ -174,6 +192,15 @@ class Criterion(Protocol):
     def effects_covariance(self, parameters: Array) -> EffectsCovariance:
         """Covariance of the random effects, over sigma² for a linear model."""
 
+    def unscaled_covariance(self, parameters: Array) -> Array:
+        """(X'V⁻¹X)⁻¹ (p, p): the covariance of the coefficients with theta held, over sigma² for a linear model."""
+
+    def estimates_without(self, parameters: Array, sets: Iterable[NDArray[np.intp]]) -> Iterator[HeldEstimates | None]:
+        """Estimates without each of some sets of rows, theta held; None where the rest does not determine them.
+
+        Those of a generalized model are of the linear one with its weights and responses at the conditional modes.
+        """
+
     @property
     def optimizers(self) -> tuple[str, ...]:
         """What it can be minimised with."""
@@ -201,9 +228,6 @@ class LinearCriterion(Criterion, Protocol):
     def coordinates(self, theta: Array) -> tuple[Array, Callable[[Array], Array]]:
         """Theta in the coordinates of `centred_derivatives`, and the way back from them."""
 
-    def unscaled_covariance(self, parameters: Array) -> Array:
-        """(X'V⁻¹X)⁻¹ (p, p): over sigma² the covariance of the coefficients."""
-
     def variance_derivatives(self, parameters: Array) -> VarianceDerivatives:
         """Derivatives of the criterion and of the covariance of the fixed effects."""
 
@@ -228,6 +252,9 @@ class LinearCriterion(Criterion, Protocol):
 
 class GeneralizedCriterion(Criterion, Protocol):
     """The criterion of a generalized linear mixed model."""
+
+    def working_rows(self, parameters: Array) -> tuple[Array, Array]:
+        """The criterion's weights at the conditional modes, and the derivatives of log f in the predictor (n,)."""
 
     def cluster_scores(self, parameters: Array, clusters: NDArray[np.int32], n_clusters: int) -> ClusterScores:
         """Derivatives by clusters; `clusters` are codes of the rows (n,). Not where coefficients are profiled."""

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from numbers import Integral
 
@@ -13,9 +13,10 @@ from . import _core
 from ._common import Array, GLMMParams, Result, check_choice, check_number
 from ._convergence import LEAST_CURVATURE, certificate, free_parameters
 from ._custom import Custom
+from ._deleted_rows import estimates_without
 from ._diagnosis import boundary_findings, separation_findings
 from ._distributions import NegativeBinomial, StudentT, Tweedie
-from ._engine import ClusterScores
+from ._engine import ClusterScores, HeldEstimates
 from ._family import Family
 from ._fitting import (
     CoreEngine,
@@ -118,7 +119,35 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
     def effects_covariance(self, psi: Array) -> _core.EffectsCovariance:
         """Covariance of the random effects given the coefficients, with the weights at the conditional modes."""
         problem = _core.Problem(self.problem, self.core.working_products(psi))
-        return _core.EffectsCovariance(problem, psi[:len(theta_names(self._arguments[0].terms))])
+        return _core.EffectsCovariance(problem, psi[:self._n_theta])
+
+    def unscaled_covariance(self, psi: Array) -> Array:
+        """Covariance of the coefficients with theta held and the weights at the conditional modes."""
+        return self._estimates(psi)[1]
+
+    def working_rows(self, psi: Array) -> tuple[Array, Array]:
+        """The criterion's weights and the derivatives of log f at the conditional modes."""
+        return self.core.working_rows(psi)
+
+    def estimates_without(self, psi: Array, sets: Iterable[NDArray[np.intp]]) -> Iterator[HeldEstimates | None]:
+        """Estimates without each of some sets of rows of the linear model at the conditional modes, theta held."""
+        design, _, options = self._arguments
+        weights, scores = self.working_rows(psi)
+        if not (weights > 0.0).all():
+            raise InputError("by: expected levels that share no level of another factor with other rows, as working "
+                             "weights of the fit are not positive; refit=True takes any")
+        beta, _, _, eta, *_ = self._estimates(psi)
+        linear = replace(design, y=eta + scores / weights, weights=weights, zero_inflation=None, zi_names=())
+        return estimates_without(linear, psi[:self._n_theta], beta, options, sets)
+
+    def _estimates(self, psi: Array) -> _core.GeneralizedEstimates:
+        estimates = self.core.estimates(psi)
+        assert estimates is not None, "the parameters are near the estimates"
+        return estimates
+
+    @property
+    def _n_theta(self) -> int:
+        return len(theta_names(self._arguments[0].terms))
 
     def internal_derivatives(self, x: Array) -> tuple[Array, Array]:
         """Gradient and Hessian in the core's coordinates, whose columns are centred and scaled.

@@ -2,15 +2,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _core
 from ._common import Array, LMMParams, Result
 from ._convergence import certificate, free_parameters
-from ._engine import ComputingCost, ConstrainedFit, KenwardRogerSums, VarianceDerivatives
+from ._deleted_rows import estimates_without
+from ._engine import ComputingCost, ConstrainedFit, HeldEstimates, KenwardRogerSums, VarianceDerivatives
 from ._fitting import (
     CONSTRAINED_EVALUATIONS,
     CONSTRAINED_GAIN,
@@ -137,6 +139,13 @@ class LinearEngine(CoreEngine[_core.Deviance]):
     def effects_covariance(self, theta: Array) -> _core.EffectsCovariance:
         """Covariance of the random effects over sigma²."""
         return _core.EffectsCovariance(self.problem, theta)
+
+    def estimates_without(self, theta: Array, sets: Iterable[NDArray[np.intp]]) -> Iterator[HeldEstimates | None]:
+        """Estimates without each of some sets of rows, theta held."""
+        design, options = self._arguments
+        estimates = self.core.estimates(theta)
+        assert estimates is not None, "theta is near the estimates"
+        return estimates_without(design, theta, estimates[0], options, sets)
 
     def fixed_modes(self, theta: Array) -> tuple[Array, ...]:
         """Modes of the columns of X that have a coefficient, per grouping factor (levels, c, p)."""

@@ -67,8 +67,8 @@ PYTHON_LAYERS = [
     {"_described_solution"},
     {"_predicted_solution"},
     {"_simulated_solution"},
-    of_diagnostics("collinearity", "dimensions", "optimizers", "written_terms"),
-    of_diagnostics("simplification"),
+    of_diagnostics("collinearity", "dimensions", "optimizers", "written_terms", "deletion", "influence"),
+    of_diagnostics("simplification", "case_deletion"),
     {"_diagnosed_solution"},
     {"_reported_solution"},
     {"_linear_solution", "_generalized_solution", "_diagnosis"},
@@ -79,7 +79,7 @@ PYTHON_LAYERS = [
     of_streams("design", "workers", "files"),
     of_streams("dask"),
     {"_fitting"},
-    {"_refits"},
+    {"_refits", "_deleted_rows"},
     {"_linear", "_generalized"},
     of_many("triangles", "moderation", "rows", "responses"),
     of_many("fits", "designs", "jobs"),
@@ -91,7 +91,7 @@ PYTHON_LAYERS = [
     {"__main__"},
 ]
 # Who may import the compiled core.
-CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
+CORE_USERS = {"_fitting", "_refits", "_deleted_rows", "_linear", "_generalized", "_many.jobs", "__init__",
               *of_streams("statistics", "design", "files")}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
