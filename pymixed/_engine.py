@@ -205,6 +205,12 @@ class Criterion(Protocol):
     def optimizers(self) -> tuple[str, ...]:
         """What it can be minimised with."""
 
+    def products(self, parameters: Array) -> Any:
+        """Cross-products of the core that `effects_covariance` rests on."""
+
+    def options(self) -> dict[str, Any]:
+        """What the fit was told, as plain values."""
+
     def refit(self, design: MixedDesign, reml: bool | None = None, optimizer: str | None = None) -> Any:
         """Solution for another design of the same kind, found with the same options.
 

@@ -29,9 +29,14 @@ def of_streams(*modules: str) -> set[str]:
     return {f"_streams.{name}" for name in modules}
 
 
+def of_saved(*modules: str) -> set[str]:
+    """Modules of the folder _saved."""
+    return {f"_saved.{name}" for name in modules}
+
+
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_diagnostics", "_inference", "_many", "_streams"},
+    {"errors", "_diagnostics", "_inference", "_many", "_saved", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters", "_archives"},
     {"_frames", "_executors"},
@@ -46,10 +51,15 @@ PYTHON_LAYERS = [
     {"_from_arrays", "_from_formula"},
     {"_checks"},
     {"design"},
+    of_saved("plain"),
+    of_saved("rowless", "safety", "specs"),
+    of_saved("encoders"),
     of_inference("clusters"),
     of_inference("resampling"),
     {"_engine"},
     {"inference", "_memory"},
+    of_saved("values"),
+    of_saved("writing"),
     {"_joint", "_averaged"},
     of_inference("kenward_roger"),
     {"_prediction", "_predictive"},
@@ -65,6 +75,7 @@ PYTHON_LAYERS = [
     {"_bounded_solution"},
     of_inference("pbtest"),
     {"_described_solution"},
+    {"_saved_solution"},
     {"_predicted_solution"},
     {"_simulated_solution"},
     of_diagnostics("collinearity", "dimensions", "optimizers", "written_terms", "deletion", "influence"),
@@ -81,6 +92,8 @@ PYTHON_LAYERS = [
     {"_fitting"},
     {"_refits", "_deleted_rows"},
     {"_linear", "_generalized"},
+    of_saved("criterion"),
+    of_saved("reading"),
     of_many("triangles", "moderation", "rows", "responses"),
     of_many("fits", "designs", "jobs"),
     of_many("running"),
@@ -92,7 +105,7 @@ PYTHON_LAYERS = [
 ]
 # Who may import the compiled core.
 CORE_USERS = {"_fitting", "_refits", "_deleted_rows", "_linear", "_generalized", "_many.jobs", "__init__",
-              *of_streams("statistics", "design", "files")}
+              *of_streams("statistics", "files"), *of_saved("rowless", "criterion", "reading")}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
 # line work together and may include one another.
