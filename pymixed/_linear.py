@@ -152,7 +152,7 @@ class LinearEngine(CoreEngine[_core.Deviance]):
 
     def fixed_modes(self, theta: Array) -> tuple[Array, ...]:
         """Modes of the columns of X that have a coefficient, per grouping factor (levels, c, p)."""
-        return self.core.fixed_modes(theta)
+        return _core.EffectsCovariance(self.problem, theta).fixed_modes()
 
     def modes_of(self, theta: Array, columns: Array) -> tuple[Array, ...]:
         """Modes of any columns (n, k), per grouping factor (levels, c, k): each takes the place of X in a problem."""
@@ -163,7 +163,7 @@ class LinearEngine(CoreEngine[_core.Deviance]):
         design, options = self._arguments
         products = _core.CrossProducts(design.y, column[:, None], *structure(design), design.weights, design.offset)
         problem = make_problem(lambda limit: _core.Problem(products, options.method, limit), design)
-        return _core.Deviance(problem, False, options.n_threads or 1).fixed_modes(theta)
+        return _core.EffectsCovariance(problem, theta).fixed_modes()
 
     def kenward_roger_cost(self) -> ComputingCost:
         """What `kenward_roger_sums` takes."""
