@@ -112,8 +112,8 @@ class DiagnosedSolution(SimulatedSolution[P]):
         return influence_with_theta_held(self, by, self._working_model, self._influence_method, progress)
 
     @abstractmethod
-    def _working_rows(self) -> tuple[Array, Array]:
-        """Weights and scores of the rows at the conditional modes, V⁻¹(y - offset - Xβ) of a linear model (n,)."""
+    def _working_rows(self) -> tuple[Array, Array, Array]:
+        """Weights and scores of the rows at the conditional modes (n,), and (X'V⁻¹X)⁻¹ (p, p)."""
 
     _influence_method: ClassVar[str]
     """How influence with theta held is computed, in words."""
@@ -125,9 +125,8 @@ class DiagnosedSolution(SimulatedSolution[P]):
         codes, data = [factor.codes for factor in design.factors], [term.data for term in design.terms]
         columns = [x for term in data for x in term]
         deviations = self._joint_covariance.deviations(X, design.terms, codes, data)
-        weights, scores = self._working_rows()
-        return WorkingModel.at(X, deviations, self._joint_covariance.effects.random_variances(codes, columns), weights,
-                               scores, self._engine.unscaled_covariance(self._criterion_point))
+        random = self._joint_covariance.effects.random_variances(codes, columns)
+        return WorkingModel.at(X, deviations, random, *self._working_rows())
 
     # ---- the model ---------------------------------------------------------------------------------------------------
 

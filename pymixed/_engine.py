@@ -192,9 +192,6 @@ class Criterion(Protocol):
     def effects_covariance(self, parameters: Array) -> EffectsCovariance:
         """Covariance of the random effects, over sigma² for a linear model."""
 
-    def unscaled_covariance(self, parameters: Array) -> Array:
-        """(X'V⁻¹X)⁻¹ (p, p): the covariance of the coefficients with theta held, over sigma² for a linear model."""
-
     def estimates_without(self, parameters: Array, sets: Iterable[NDArray[np.intp]]) -> Iterator[HeldEstimates | None]:
         """Estimates without each of some sets of rows, theta held; None where the rest does not determine them.
 
@@ -258,6 +255,9 @@ class LinearCriterion(Criterion, Protocol):
 
 class GeneralizedCriterion(Criterion, Protocol):
     """The criterion of a generalized linear mixed model."""
+
+    def unscaled_covariance(self, parameters: Array) -> Array:
+        """(X'V⁻¹X)⁻¹ (p, p) with the weights at the conditional modes: with theta held Var(β̂)."""
 
     def working_rows(self, parameters: Array) -> tuple[Array, Array]:
         """The criterion's weights at the conditional modes, and the derivatives of log f in the predictor (n,)."""

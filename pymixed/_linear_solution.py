@@ -121,9 +121,9 @@ class LMMSolution(ReportedSolution[LMMParams]):
 
     _influence_method: ClassVar = "exact"
 
-    def _working_rows(self) -> tuple[Array, Array]:
+    def _working_rows(self) -> tuple[Array, Array, Array]:
         weights = np.ones(self.n_obs) if self._design.weights is None else self._design.weights
-        return weights, weights * self.residuals
+        return weights, weights * self.residuals, self.params.vcov / self.residual_variance
 
     @cached_property
     def _estimated(self) -> EstimatedModel:

@@ -123,7 +123,8 @@ class Influence:
         tables: list[Any] = [self.cooks_distance, self.covratio, self.sigma, self.dfbeta.add_prefix("dfbeta.")]
         if (dtheta := self.dtheta) is not None:
             tables.append(dtheta.add_prefix("dtheta."))
-        return pd.concat([table for table in tables if table is not None], axis=1)
+        joined: pd.DataFrame = pd.concat([table for table in tables if table is not None], axis=1)
+        return joined
 
     @property
     def _steps(self) -> Array:
@@ -150,11 +151,10 @@ class Influence:
         """The sets of the largest distances, each with the coefficient that it moves most."""
         dfbetas = self.dfbetas.to_numpy()
         most = np.nan_to_num(np.abs(dfbetas)).argmax(axis=1)
-        table = self.cooks_distance.to_frame().assign(
+        table: pd.DataFrame = self.cooks_distance.to_frame().assign(
             covratio=self.covratio, dfbetas=dfbetas[np.arange(len(most)), most],
             of=np.array(self.params.coefficient_names, dtype=object)[most])
-        largest: pd.DataFrame = table.nlargest(SHOWN, "cooks_distance")
-        return largest
+        return table.nlargest(SHOWN, "cooks_distance")
 
     @property
     def _title(self) -> str:
