@@ -105,7 +105,7 @@ class DiagnosedSolution(SimulatedSolution[P]):
         >>> import pymixed as pm
         >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy"))
         >>> fit.influence("Subject").cooks_distance.nlargest(2).round(3).to_dict()
-        {'337': 0.0, '335': 0.0}
+        {'309': 0.149, '335': 0.129}
         """
         if refit:
             return influence_by_refits(self, by, progress)

@@ -226,7 +226,7 @@ def split_names(expression: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def quoted(name: str) -> str:
-    """A grouping factor's column as a formula names it: in backticks where it needs them."""
+    """A column as a formula names it: in backticks where it needs them."""
     return name if _NAME.fullmatch(name) else f"`{name}`"
 
 

@@ -1,6 +1,7 @@
 """Random-effects terms as the user wrote them, what of a singular fit's can be left out, and the model that remains."""
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -123,7 +124,7 @@ class SingularBar:
             structure = "us" if sign == "|" else "diag"
             return repr(Term(self.written.group, ["1" if part.name == INTERCEPT else part.name
                                                   for part in self.kept_parts], structure))
-        names = [part.name for part in self.kept_parts if part.name != INTERCEPT]
+        names = [":".join(map(_factor_text, part.factors)) for part in self.kept_parts if part.factors]
         constant = "1" if len(names) < len(self.kept_parts) else "0"
         return f"({' + '.join([constant, *names])} {sign} {self.written.group})"
 
@@ -158,6 +159,11 @@ class SingularBar:
             first += width
             if kept:
                 yield Columns(position, kept, "diag" if uncorrelated else self.written.structure)
+
+
+def _factor_text(factor: str) -> str:
+    """A factor of a part as written: a call as it is, a column's name in backticks where it needs them."""
+    return factor if re.match(r"[\w.]+\(|\{", factor) else quoted(factor)
 
 
 def _without_group(direction: SingularDirection) -> str:
