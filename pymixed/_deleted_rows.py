@@ -11,6 +11,7 @@ from ._common import Array
 from ._engine import HeldEstimates
 from ._fitting import FitOptions, make_problem, structure
 from .design import MixedDesign
+from .errors import InputError
 
 Rows = NDArray[np.intp]
 
@@ -48,7 +49,10 @@ def _products(design: MixedDesign, rows: Rows | None) -> _core.CrossProducts:
 
 def _estimates(products: _core.CrossProducts, design: MixedDesign, theta: Array, beta: Array,
                options: FitOptions) -> HeldEstimates | None:
-    problem = make_problem(lambda limit: _core.Problem(products, options.method, limit), design)
+    try:
+        problem = make_problem(lambda limit: _core.Problem(products, options.method, limit), design)
+    except InputError:  # no more rows than coefficients
+        return None
     if len(problem.kept) < len(beta):
         return None
     found = _core.Deviance(problem, False, options.n_threads or 1).estimates(theta)

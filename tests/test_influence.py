@@ -183,6 +183,22 @@ def test_labels_may_be_any_grouping_of_the_rows() -> None:
         assert np.abs((found.dfbeta.to_numpy()[j] - (fit.coefficients - at.beta)) / fit.se).max() < SHARED
 
 
+def test_large_sets_leave_too_few_rows_or_digits() -> None:
+    rng = np.random.default_rng(9)
+    data = pd.DataFrame({"g": np.tile(np.arange(6), 10), "h": np.repeat(np.arange(6), 10), "y": rng.normal(size=60),
+                         "x": rng.normal(size=60), "z": rng.normal(size=60)})
+    data.loc[data.index >= 4, "x"] *= 1e5     # the sums over the first rows are rounding in those over all
+    fit = quietly(lambda: pm.lmer("y ~ x + z + (1 | g) + (1 | h)", data))
+    for left in (3, 4):
+        labels = (data.index >= left).astype(int)
+        found = fit.influence(labels)
+        assert found.cooks_distance.isna().tolist() == [False, left == 3]
+        for j in range(left - 2):
+            at = Held.of(fit).without(np.flatnonzero(labels == j))
+            step = (fit.coefficients - at.beta) / np.sqrt(at.vcov.diagonal())
+            assert np.abs(found.dfbetas.to_numpy()[j] - step).max() < SHARED * max(1.0, np.abs(step).max())
+
+
 def test_what_single_rows_or_groups_determine_is_missing() -> None:
     rng = np.random.default_rng(3)
     data = pd.DataFrame({"g": np.repeat(list("abcdef"), 5), "h": np.tile(list("vwxyz"), 6), "y": rng.normal(size=30)})
@@ -195,6 +211,9 @@ def test_what_single_rows_or_groups_determine_is_missing() -> None:
     assert group.influence("g").cooks_distance.isna().to_dict() == {g: g == "c" for g in "abcdef"}
     shared = quietly(lambda: pm.lmer("y ~ f + (1 | g) + (1 | h)", data))
     assert shared.influence("g").cooks_distance.isna().to_dict() == {g: g == "c" for g in "abcdef"}
+    pair = quietly(lambda: pm.lmer("y ~ 1 + (1 | two)", data.assign(two=data["g"] < "d")))
+    with pytest.warns(ConvergenceWarning, match="2 of 2 fits"):
+        pair.influence("two", refit=True)   # one level is left
     with pytest.warns(ConvergenceWarning, match="1 of 6 fits"):
         again = quietly_but_for_convergence(lambda: group.influence("g", refit=True))
     assert again.converged.to_dict() == {g: g != "c" for g in "abcdef"}
@@ -268,9 +287,22 @@ def clustered(**more: Any) -> tuple[ArrayGLMM, Any]:
     return model, model.fit(**more)
 
 
+def zero_inflated(**more: Any) -> tuple[ArrayGLMM, Any]:
+    """Counts with structural zeros, and the fit: some of its working weights are negative."""
+    rng = np.random.default_rng(31)
+    n = 150
+    a, x = rng.integers(0, 12, n), rng.normal(size=n)
+    mu = np.exp(1.2 + 0.4 * x + 0.5 * rng.normal(size=12)[a])
+    y = np.where(rng.random(n) < 0.25, 0, rng.poisson(mu)).astype(float)
+    model = ArrayGLMM(y, np.column_stack([np.ones(n), x]), {"a": a}, (TermSpec("a", ("1",)),),
+                      DenseFamily("poisson", "log"), zero_inflation=np.ones((n, 1)))
+    return model, model.fit(**more)
+
+
 MODELS: dict[str, tuple[Callable[..., tuple[ArrayGLMM, Any]], dict[str, Any]]] = {
     "counts": (counts, {}), "counts by square roots": (counts, {"link": "sqrt"}), "probit": (clustered, {}),
-    "probit, expected": (clustered, {"curvature": "expected"}), "profiled": (counts, {"n_agq": 0})}
+    "probit, expected": (clustered, {"curvature": "expected"}), "profiled": (counts, {"n_agq": 0}),
+    "quadrature": (clustered, {"n_agq": 3}), "zero-inflated": (zero_inflated, {})}
 
 
 def working(model: ArrayGLMM, fit: Any, curvature: str) -> tuple[Any, Array]:
@@ -329,6 +361,26 @@ def test_one_step_goes_most_of_the_way_to_a_refit() -> None:
     assert np.abs((again.dfbeta.loc["4"] - (fit.coefficients - other.coefficients)) / fit.se).max() < REFIT
 
 
+def negative_weights() -> Any:
+    """A fit with crossed factors and outliers, at which the density is convex."""
+    rng = np.random.default_rng(6)
+    a, b = rng.integers(0, 8, 90), rng.integers(0, 6, 90)
+    y = rng.normal(size=8)[a] + 0.5 * rng.normal(size=6)[b] + rng.standard_t(2.5, size=90)
+    return quietly(lambda: pm.glmm(y, np.ones((90, 1)), {"a": a, "b": b}, family=pm.families.StudentT(df=3)))
+
+
+def test_weights_may_be_negative_where_formulas_hold() -> None:
+    fit = negative_weights()
+    weights, _ = fit._engine.working_rows(fit._criterion_point)
+    assert weights.min() < 0.0
+    assert fit.leverage().min() < 0.0   # raising such a response lowers its own fitted value
+    step = fit.influence()
+    again = quietly(lambda: fit.influence(refit=True))
+    gap = (step.dfbeta - again.dfbeta).abs().to_numpy() / fit.se
+    assert np.median(gap) < 0.02
+    quietly(lambda: fit.influence("b", refit=True))
+
+
 # ---- results and errors ----------------------------------------------------------------------------------------------
 
 def test_a_result_in_print_and_as_a_table() -> None:
@@ -353,6 +405,8 @@ def test_what_cannot_be_deleted_is_an_error() -> None:
         fit.influence("Days")
     with pytest.raises(InputError, match="by: expected 180 labels, one per row, got 3"):
         fit.influence([1, 2, 3])
+    with pytest.raises(InputError, match="by: expected levels that share no level of another factor"):
+        negative_weights().influence("b")
     with pytest.raises(InputError, match="by: expected at least two levels, got only 1"):
         fit.influence(np.ones(180))
     with pytest.raises(InputError, match="influence: expected a model with fixed effects"):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._checks import check
 from .._common import Array, LMMParams, MixedParams
 from .._inference.clusters import Clusters, are_independent, labelled_clusters
 from .._inference.progress import progress_bar
@@ -41,7 +42,7 @@ def influence_by_refits(solution: PredictedSolution[Any], by: Any, progress: boo
     without, refits = _fitted_again(solution, sets, progress)
     if failed := int((~refits.converged).sum()):
         warnings.warn(ConvergenceWarning(f"{failed} of {sets.count} fits did not converge, or do not have all "
-                                         "coefficients: see `converged`"), stacklevel=4)
+                                         "coefficients: see `converged`"), stacklevel=3)
     return Influence(sets.labels, name, solution.params, without, refits, "fitted again without each")
 
 
@@ -131,7 +132,9 @@ def _fits_without(solution: PredictedSolution[Any], sets: Iterable[Rows]) -> Ite
         try:
             with warnings.catch_warnings():  # counted once for all
                 warnings.simplefilter("ignore", ConvergenceWarning)
-                params = solution._engine.refit(design.take(np.flatnonzero(kept))).params
+                rest = design.take(np.flatnonzero(kept))
+                check(rest, solution._response_family)
+                params = solution._engine.refit(rest).params
         except InputError:
             params = None
         kept[rows] = True
