@@ -4,7 +4,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._common import Array, P
@@ -58,7 +57,7 @@ class DiagnosedSolution(SimulatedSolution[P]):
         >>> fit.leverage()[:3].round(3).tolist()
         [0.229, 0.17, 0.127]
         """
-        return self._working_model.leverages
+        return self._working_model().leverages
 
     def influence(self, by: Any = None, refit: bool = False, progress: bool = False) -> Influence:
         """What the estimates would be without single rows, or without all rows of a level.
@@ -109,7 +108,7 @@ class DiagnosedSolution(SimulatedSolution[P]):
         """
         if refit:
             return influence_by_refits(self, by, progress)
-        return influence_with_theta_held(self, by, self._working_model, self._influence_method, progress)
+        return influence_with_theta_held(self, by, self._working_model(), self._influence_method, progress)
 
     @abstractmethod
     def _working_rows(self) -> tuple[Array, Array, Array]:
@@ -118,7 +117,6 @@ class DiagnosedSolution(SimulatedSolution[P]):
     _influence_method: ClassVar[str]
     """How influence with theta held is computed, in words."""
 
-    @cached_property
     def _working_model(self) -> WorkingModel:
         design, params = self._design, self.params
         X = kept_columns(design, params)

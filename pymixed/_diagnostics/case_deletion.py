@@ -95,8 +95,8 @@ def _held(params: MixedParams, C: Array, found: Deletions, n_deleted: Array) -> 
     if isinstance(params, LMMParams):
         left = params.n_obs - n_deleted - (params.coefficients.size if params.reml else 0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            variance = np.where(left > 0, (params.pwrss - found.lost) / left, np.nan)
-        sigma, ratio = np.sqrt(np.maximum(variance, 0.0)), variance / params.residual_variance
+            variance = np.where(left > 0, np.maximum(params.pwrss - found.lost, 0.0) / left, np.nan)
+        sigma, ratio = np.sqrt(variance), variance / params.residual_variance
     return Without(
         params.coefficients - found.dfbeta,
         params.se * np.sqrt(found.variances / C.diagonal() * ratio[:, None]),
