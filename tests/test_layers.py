@@ -24,6 +24,11 @@ def of_many(*modules: str) -> set[str]:
     return {f"_many.{name}" for name in modules}
 
 
+def of_plots(*modules: str) -> set[str]:
+    """Modules of the folder _plots."""
+    return {f"_plots.{name}" for name in modules}
+
+
 def of_streams(*modules: str) -> set[str]:
     """Modules of the folder _streams."""
     return {f"_streams.{name}" for name in modules}
@@ -36,9 +41,14 @@ def of_saved(*modules: str) -> set[str]:
 
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
+<<<<<<< HEAD
     {"errors", "_diagnostics", "_inference", "_many", "_saved", "_streams"},
+=======
+    {"errors", "_inference", "_many", "_plots", "_saved", "_streams"},
+>>>>>>> 9c65a8f72c65a3648cb88e31786f0043e070d7f0
     {"_common", "_categorical", *of_inference("progress")},
-    {"_adapters", "_archives"},
+    {"_adapters", "_archives", *of_plots("style")},
+    of_plots("means", "profiles", "random_effects", "residuals"),
     {"_frames", "_executors"},
     {"_links", "_distributions"},
     {"_family"},
@@ -69,7 +79,7 @@ PYTHON_LAYERS = [
     of_inference("bootstrap", "profile", "terms", "nesting", "submodels", "adjust", "grid", "contrast_methods"),
     of_inference("anova", "emmeans"),
     {"_solution"},
-    of_inference("comparison"),
+    of_inference("comparison", "truth", "drawing"),
     of_inference("deletions"),
     {"_tested_solution"},
     {"_bounded_solution"},
@@ -81,6 +91,8 @@ PYTHON_LAYERS = [
     of_diagnostics("collinearity", "dimensions", "optimizers", "written_terms", "deletion", "influence"),
     of_diagnostics("simplification", "case_deletion"),
     {"_diagnosed_solution"},
+    of_plots("from_solution"),
+    of_plots("accessor"),
     {"_reported_solution"},
     {"_linear_solution", "_generalized_solution", "_diagnosis"},
     {"solution"},
@@ -89,22 +101,29 @@ PYTHON_LAYERS = [
     of_streams("planning", "statistics"),
     of_streams("design", "workers", "files"),
     of_streams("dask"),
+    {"_sampling"},
     {"_fitting"},
     {"_refits", "_deleted_rows"},
     {"_linear", "_generalized"},
     of_saved("criterion"),
     of_saved("reading"),
-    of_many("triangles", "moderation", "rows", "responses"),
+    of_many("triangles", "moderation", "rows", "responses", "growth"),
     of_many("fits", "designs", "jobs"),
-    of_many("running"),
-    {"solvers", "crossproducts", "many"},
+    of_many("running", "joint"),
+    of_many("power"),
+    {"solvers", "crossproducts", "many", "simulations"},
+    {"sklearn"},
     {"datasets"},
     {"__init__"},
     {"cli"},
     {"__main__"},
 ]
 # Who may import the compiled core.
+<<<<<<< HEAD
 CORE_USERS = {"_fitting", "_refits", "_deleted_rows", "_linear", "_generalized", "_many.jobs", "__init__",
+=======
+CORE_USERS = {"_sampling", "_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
+>>>>>>> 9c65a8f72c65a3648cb88e31786f0043e070d7f0
               *of_streams("statistics", "files"), *of_saved("rowless", "criterion", "reading")}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
