@@ -41,11 +41,7 @@ def of_saved(*modules: str) -> set[str]:
 
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-<<<<<<< HEAD
-    {"errors", "_diagnostics", "_inference", "_many", "_saved", "_streams"},
-=======
-    {"errors", "_inference", "_many", "_plots", "_saved", "_streams"},
->>>>>>> 9c65a8f72c65a3648cb88e31786f0043e070d7f0
+    {"errors", "_diagnostics", "_inference", "_many", "_plots", "_saved", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters", "_archives", *of_plots("style")},
     of_plots("means", "profiles", "random_effects", "residuals"),
@@ -119,11 +115,7 @@ PYTHON_LAYERS = [
     {"__main__"},
 ]
 # Who may import the compiled core.
-<<<<<<< HEAD
-CORE_USERS = {"_fitting", "_refits", "_deleted_rows", "_linear", "_generalized", "_many.jobs", "__init__",
-=======
-CORE_USERS = {"_sampling", "_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
->>>>>>> 9c65a8f72c65a3648cb88e31786f0043e070d7f0
+CORE_USERS = {"_sampling", "_fitting", "_refits", "_deleted_rows", "_linear", "_generalized", "_many.jobs", "__init__",
               *of_streams("statistics", "files"), *of_saved("rowless", "criterion", "reading")}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a

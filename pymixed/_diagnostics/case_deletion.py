@@ -39,10 +39,11 @@ def influence_with_theta_held(solution: PredictedSolution[Any], by: Any, model: 
 def influence_by_refits(solution: PredictedSolution[Any], by: Any, progress: bool) -> Influence:
     """Influence by fits without each set; warns on behalf of its caller's caller."""
     name, sets = _sets(solution, by)
-    without, refits = _fitted_again(solution, sets, progress)
+    without, refits, refused = _fitted_again(solution, sets, progress)
     if failed := int((~refits.converged).sum()):
+        reason = f"; {refused[0]}" if refused else ""
         warnings.warn(ConvergenceWarning(f"{failed} of {sets.count} fits did not converge, or do not have all "
-                                         "coefficients: see `converged`"), stacklevel=3)
+                                         f"coefficients: see `converged`{reason}"), stacklevel=3)
     return Influence(sets.labels, name, solution.params, without, refits, "fitted again without each")
 
 
@@ -105,27 +106,31 @@ def _held(params: MixedParams, C: Array, found: Deletions, n_deleted: Array) -> 
 
 # ---- fitted again ----------------------------------------------------------------------------------------------------
 
-def _fitted_again(solution: PredictedSolution[Any], sets: Clusters, progress: bool) -> tuple[Without, Refits]:
+def _fitted_again(solution: PredictedSolution[Any], sets: Clusters,
+                  progress: bool) -> tuple[Without, Refits, list[InputError]]:
+    """Estimates without each set, and why there are none."""
     params = solution.params
     J, p = sets.count, params.coefficients.size
     out = Without(np.full((J, p), np.nan), np.full((J, p), np.nan), np.full(J, np.nan),
                   np.full(J, np.nan) if isinstance(params, LMMParams) else None)
     refits = Refits(np.full((J, params.theta.size), np.nan), np.zeros(J, np.bool_))
-    log_det = np.linalg.slogdet(params.vcov)[1]
+    log_det, refused = np.linalg.slogdet(params.vcov)[1], []
     with progress_bar(J, "fit", progress) as advance:
         for j, fit in enumerate(_fits_without(solution, _rows(sets))):
-            if fit is not None and fit.coefficient_names == params.coefficient_names:
+            if isinstance(fit, InputError):
+                refused.append(fit)
+            elif fit.coefficients.size == p:  # fewer rows can make columns dependent, never independent
                 out.coefficients[j], out.se[j] = fit.coefficients, fit.se
                 out.covratio[j] = np.exp(np.linalg.slogdet(fit.vcov)[1] - log_det)
                 if out.sigma is not None:
                     out.sigma[j] = fit.residual_std
                 refits.theta[j], refits.converged[j] = fit.theta, fit.converged
             advance(1)
-    return out, refits
+    return out, refits, refused
 
 
 def _fits_without(solution: PredictedSolution[Any], sets: Iterable[Rows]) -> Iterator[Any]:
-    """Estimates without each set, None where there are none."""
+    """Estimates without each set, or why there are none."""
     design, kept = solution._design, np.ones(solution.n_obs, np.bool_)
     for rows in sets:
         kept[rows] = False
@@ -134,8 +139,8 @@ def _fits_without(solution: PredictedSolution[Any], sets: Iterable[Rows]) -> Ite
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 rest = design.take(np.flatnonzero(kept))
                 check(rest, solution._response_family)
-                params = solution._engine.refit(rest).params
-        except InputError:
-            params = None
+                found = solution._engine.refit(rest).params
+        except InputError as error:
+            found = error
         kept[rows] = True
-        yield params
+        yield found
