@@ -14,7 +14,7 @@ from ._diagnostics.dimensions import PrincipalComponents, principal_components
 from ._diagnostics.influence import Influence
 from ._diagnostics.optimizers import OptimizerComparison, compare_optimizers
 from ._diagnostics.simplification import Simplification, simplify
-from ._inference.gls import kept_columns
+from ._inference.gls import kept_columns, kept_triangle
 from ._simulated_solution import SimulatedSolution
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ class DiagnosedSolution(SimulatedSolution[P]):
         """Leverage of the rows: the diagonal of dŷ/dy with theta held.
 
         w (z'Qz + g'Cg) with Q the covariance of the random effects given the coefficients and C that of the
-        coefficients, both over sigma², and g = x - F'z, F the random effects that the columns of X have; see
-        `pymixed._joint.JointCovariance`. The leverages of a linear model sum to
+        coefficients, both over sigma², and g = x - F'z, F = QZ'WX. The leverages of a linear model sum to
         ``effective_parameters(corrected=False)``. A generalized model has those of the linear one with the weights and
         responses at its conditional modes.
 
@@ -106,25 +105,25 @@ class DiagnosedSolution(SimulatedSolution[P]):
         >>> fit.influence("Subject").cooks_distance.nlargest(2).round(3).to_dict()
         {'309': 0.149, '335': 0.129}
         """
+        model = self._working_model()
         if refit:
-            return influence_by_refits(self, by, progress)
-        return influence_with_theta_held(self, by, self._working_model(), self._influence_method, progress)
+            return influence_by_refits(self, by, model, progress)
+        return influence_with_theta_held(self, by, model, self._influence_method, progress)
 
     @abstractmethod
-    def _working_rows(self) -> tuple[Array, Array, Array]:
-        """Weights and scores of the rows at the conditional modes (n,), and (X'V⁻¹X)⁻¹ (p, p)."""
+    def _working_rows(self) -> tuple[Array, Array]:
+        """Weights and scores of the rows at the conditional modes, the latter V⁻¹(y - offset - Xβ) if linear (n,)."""
 
     _influence_method: ClassVar[str]
     """How influence with theta held is computed, in words."""
 
     def _working_model(self) -> WorkingModel:
-        design, params = self._design, self.params
-        X = kept_columns(design, params)
+        design, joint = self._design, self._joint_covariance
+        X, triangle = kept_columns(design, self.params), kept_triangle(design, self.params)
         codes, data = [factor.codes for factor in design.factors], [term.data for term in design.terms]
-        columns = [x for term in data for x in term]
-        deviations = self._joint_covariance.deviations(X, design.terms, codes, data)
-        random = self._joint_covariance.effects.random_variances(codes, columns)
-        return WorkingModel.at(X, deviations, random, *self._working_rows())
+        deviations = joint.deviations(X, design.terms, codes, data)
+        random = joint.effects.random_variances(codes, [x for term in data for x in term])
+        return WorkingModel.at(triangle, X, deviations, random, *self._working_rows())
 
     # ---- the model ---------------------------------------------------------------------------------------------------
 

@@ -271,9 +271,6 @@ class LinearCriterion(Criterion, Protocol):
 class GeneralizedCriterion(Criterion, Protocol):
     """The criterion of a generalized linear mixed model."""
 
-    def unscaled_covariance(self, parameters: Array) -> Array:
-        """(X'V⁻¹X)⁻¹ (p, p) with the weights at the conditional modes: with theta held Var(β̂)."""
-
     def working_rows(self, parameters: Array) -> tuple[Array, Array]:
         """The criterion's weights at the conditional modes, and the derivatives of log f in the predictor (n,)."""
 

@@ -153,10 +153,6 @@ class GeneralizedEngine(GroupCriterion, CoreEngine[_core.GeneralizedDeviance]):
         """Covariance of the random effects given the coefficients, with the weights at the conditional modes."""
         return working_covariance(self.products(psi), psi[:self._n_theta])
 
-    def unscaled_covariance(self, psi: Array) -> Array:
-        """Covariance of the coefficients with theta held and the weights at the conditional modes."""
-        return self._estimates(psi)[1]
-
     def working_rows(self, psi: Array) -> tuple[Array, Array]:
         """The criterion's weights and the derivatives of log f at the conditional modes."""
         return self.core.working_rows(psi)
@@ -168,14 +164,11 @@ class GeneralizedEngine(GroupCriterion, CoreEngine[_core.GeneralizedDeviance]):
         if not (weights > 0.0).all():
             raise InputError("by: expected levels that share no level of another factor with other rows, as working "
                              "weights of the fit are not positive; refit=True takes any")
-        beta, _, _, eta, *_ = self._estimates(psi)
-        linear = replace(design, y=eta + scores / weights, weights=weights, zero_inflation=None, zi_names=())
-        return estimates_without(linear, psi[:self._n_theta], beta, options, sets)
-
-    def _estimates(self, psi: Array) -> _core.GeneralizedEstimates:
         estimates = self.core.estimates(psi)
         assert estimates is not None, "the parameters are near the estimates"
-        return estimates
+        beta, _, _, eta, *_ = estimates
+        linear = replace(design, y=eta + scores / weights, weights=weights, zero_inflation=None, zi_names=())
+        return estimates_without(linear, psi[:self._n_theta], beta, options, sets)
 
     @property
     def _n_theta(self) -> int:

@@ -134,9 +134,8 @@ class GLMMSolution(ReportedSolution[GLMMParams]):
 
     _influence_method: ClassVar = "one step"
 
-    def _working_rows(self) -> tuple[Array, Array, Array]:
-        point = self._criterion_point
-        return *self._engine.working_rows(point), self._engine.unscaled_covariance(point)
+    def _working_rows(self) -> tuple[Array, Array]:
+        return self._engine.working_rows(self._criterion_point)
 
     @cached_property
     def _estimated(self) -> EstimatedModel:

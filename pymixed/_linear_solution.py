@@ -122,9 +122,9 @@ class LMMSolution(ReportedSolution[LMMParams]):
 
     _influence_method: ClassVar = "exact"
 
-    def _working_rows(self) -> tuple[Array, Array, Array]:
+    def _working_rows(self) -> tuple[Array, Array]:
         weights = np.ones(self.n_obs) if self._design.weights is None else self._design.weights
-        return weights, weights * self.residuals, self.params.vcov / self.residual_variance
+        return weights, weights * self.residuals
 
     @cached_property
     def _estimated(self) -> EstimatedModel:

@@ -163,6 +163,21 @@ def test_influence_with_theta_held_is_the_fit_to_the_other_rows(make: Callable[[
                 step @ np.linalg.solve(fit.vcov(), step) / step.size, rel=SHARED, abs=1e-12), (by, j)
 
 
+@pytest.mark.parametrize("by", [None, "g", "h"])
+def test_columns_far_from_zero_cost_few_digits(by: str | None) -> None:
+    rng = np.random.default_rng(0)
+    g, h, x = rng.integers(0, 20, 300), rng.integers(0, 7, 300), rng.normal(size=300)
+    y = x + rng.normal(size=20)[g] + rng.normal(size=7)[h] + rng.normal(size=300)
+    groups = {"g": g, "h": h} if by == "h" else {"g": g}
+    near, far = (pm.lmm(y, np.column_stack([np.ones(300), x + shift]), groups) for shift in (0.0, 1e6))
+    assert np.abs(near.leverage() - far.leverage()).max() < 1e-10
+    ours, theirs = far.influence(by), near.influence(by)
+    # 1e6 takes six of sixteen digits where the core sums over the rows, and the covariance in these units all but four
+    assert np.abs(ours.dfbetas["X1"] - theirs.dfbetas["X1"]).max() < 1e-9
+    assert np.abs(ours.cooks_distance - theirs.cooks_distance).max() < (1e-6 if by == "h" else 1e-9)
+    assert np.abs(ours.covratio - theirs.covratio).max() < (1e-4 if by == "h" else 1e-9)
+
+
 def test_labels_of_rows_are_positions_in_the_data_and_levels() -> None:
     fit = weighted_and_deficient()
     assert fit.influence().dfbeta.index.tolist() == [i for i in range(180) if i not in (3, 50)]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .._checks import check
 from .._common import Array, LMMParams, MixedParams
 from .._inference.clusters import Clusters, are_independent, labelled_clusters
+from .._inference.gls import kept_columns
 from .._inference.progress import progress_bar
 from .._predicted_solution import PredictedSolution
 from ..design import MixedDesign
@@ -29,14 +30,14 @@ def influence_with_theta_held(solution: PredictedSolution[Any], by: Any, model: 
     if by is None:
         found = without_rows(model)
     elif are_independent(design, sets):
-        found = without_clusters(model, _errors(design, params, model.X), sets)
+        found = without_clusters(model, _errors(design, params), sets)
     else:
         found = _without_shared(model, solution, sets, progress)
-    without = _held(params, model.C, found, np.bincount(sets.codes).astype(float))
-    return Influence(sets.labels, name, params, without, None, f"theta held, {method}")
+    without = _held(params, model.variances, found, np.bincount(sets.codes).astype(float))
+    return Influence(sets.labels, name, params, _whitening(params, model), without, None, f"theta held, {method}")
 
 
-def influence_by_refits(solution: PredictedSolution[Any], by: Any, progress: bool) -> Influence:
+def influence_by_refits(solution: PredictedSolution[Any], by: Any, model: WorkingModel, progress: bool) -> Influence:
     """Influence by fits without each set; warns on behalf of its caller's caller."""
     name, sets = _sets(solution, by)
     without, refits, refused = _fitted_again(solution, sets, progress)
@@ -44,7 +45,15 @@ def influence_by_refits(solution: PredictedSolution[Any], by: Any, progress: boo
         reason = f"; {refused[0]}" if refused else ""
         warnings.warn(ConvergenceWarning(f"{failed} of {sets.count} fits did not converge, or do not have all "
                                          f"coefficients: see `converged`{reason}"), stacklevel=3)
-    return Influence(sets.labels, name, solution.params, without, refits, "fitted again without each")
+    return Influence(sets.labels, name, solution.params, _whitening(solution.params, model), without, refits,
+                     "fitted again without each")
+
+
+def _whitening(params: MixedParams, model: WorkingModel) -> Array:
+    """The inverse of a root of Var(β̂): from the rows where they have it, with more digits than `vcov`."""
+    if isinstance(params, LMMParams):
+        return model.whitening / params.residual_std
+    return np.asarray(np.linalg.inv(np.linalg.cholesky(params.vcov)), np.float64)
 
 
 def _sets(solution: PredictedSolution[Any], by: Any) -> tuple[str, Clusters]:
@@ -69,28 +78,27 @@ def _rows(sets: Clusters) -> list[Rows]:
 
 # ---- theta held ------------------------------------------------------------------------------------------------------
 
-def _errors(design: MixedDesign, params: MixedParams, X: Array) -> Array:
+def _errors(design: MixedDesign, params: MixedParams) -> Array:
     """Y - offset - Xβ (n,)."""
-    errors = design.y - X @ params.coefficients
+    errors = design.y - kept_columns(design, params) @ params.coefficients
     return errors if design.offset is None else errors - design.offset
 
 
 def _without_shared(model: WorkingModel, solution: PredictedSolution[Any], sets: Clusters,
                     progress: bool) -> Deletions:
     """The model without sets that share levels with other rows, an evaluation each."""
-    J, p = sets.count, len(model.C)
-    out = Deletions(np.full((J, p), np.nan), np.full((J, p), np.nan), np.full(J, np.nan), np.full(J, np.nan))
-    log_det, pwrss = np.linalg.slogdet(model.C)[1], getattr(solution.params, "pwrss", np.nan)
-    with progress_bar(J, "set", progress) as advance:
+    out = Deletions.unknown(sets.count, len(model.C))
+    own, log_det, pwrss = model.basis @ model.step, model.log_det, getattr(solution.params, "pwrss", np.nan)
+    with progress_bar(sets.count, "set", progress) as advance:
         for j, found in enumerate(solution._engine.estimates_without(solution._criterion_point, _rows(sets))):
             if found is not None:
-                out.dfbeta[j], out.variances[j] = model.step - found.step, found.C.diagonal()
+                out.dfbeta[j], out.variances[j] = own - found.step, found.C.diagonal()
                 out.log_det[j], out.lost[j] = np.linalg.slogdet(found.C)[1] - log_det, pwrss - found.pwrss
             advance(1)
     return out
 
 
-def _held(params: MixedParams, C: Array, found: Deletions, n_deleted: Array) -> Without:
+def _held(params: MixedParams, variances: Array, found: Deletions, n_deleted: Array) -> Without:
     """Estimates with theta held; of a generalized model, whose `vcov` has another scale, by what C becomes."""
     sigma, ratio = None, np.ones(len(found.lost))
     if isinstance(params, LMMParams):
@@ -99,8 +107,7 @@ def _held(params: MixedParams, C: Array, found: Deletions, n_deleted: Array) -> 
             variance = np.where(left > 0, np.maximum(params.pwrss - found.lost, 0.0) / left, np.nan)
         sigma, ratio = np.sqrt(variance), variance / params.residual_variance
     return Without(
-        params.coefficients - found.dfbeta,
-        params.se * np.sqrt(found.variances / C.diagonal() * ratio[:, None]),
+        found.dfbeta, params.se * np.sqrt(found.variances / variances * ratio[:, None]),
         np.exp(found.log_det) * ratio**params.coefficients.size, sigma)
 
 
@@ -120,7 +127,7 @@ def _fitted_again(solution: PredictedSolution[Any], sets: Clusters,
             if isinstance(fit, InputError):
                 refused.append(fit)
             elif fit.coefficients.size == p:  # fewer rows can make columns dependent, never independent
-                out.coefficients[j], out.se[j] = fit.coefficients, fit.se
+                out.dfbeta[j], out.se[j] = params.coefficients - fit.coefficients, fit.se
                 out.covratio[j] = np.exp(np.linalg.slogdet(fit.vcov)[1] - log_det)
                 if out.sigma is not None:
                     out.sigma[j] = fit.residual_std

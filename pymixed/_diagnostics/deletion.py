@@ -31,10 +31,14 @@ DETERMINED = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class WorkingModel:
-    """A linear mixed model with theta held, as its rows have it.
+    """A linear mixed model with theta held, as its rows have it, in coordinates in which X'X is the identity.
+
+    There, columns of X far from zero cost no digits.
 
     Attributes
     ----------
+    basis : (p, p) array
+        The user's coefficients from those of these coordinates.
     X, deviations : (n, p) arrays
         Rows x and g, of the columns that have a coefficient.
     random : (n,) array
@@ -47,6 +51,7 @@ class WorkingModel:
         The model's own coefficients minus those of the fit: zero of a linear model.
     """
 
+    basis: Array
     X: Array
     deviations: Array
     random: Array
@@ -56,16 +61,39 @@ class WorkingModel:
     step: Array
 
     @classmethod
-    def at(cls, X: Array, deviations: Array, random: Array, weights: Array, scores: Array, C: Array) -> WorkingModel:
-        """The model whose rows have these scores at the coefficients of the fit, which may be others than its own."""
+    def at(cls, triangle: Array, X: Array, deviations: Array, random: Array, weights: Array,
+           scores: Array) -> WorkingModel:
+        """The model whose rows have these scores at the coefficients of the fit, which may be others than its own.
+
+        `triangle` is R of X = QR; X and the deviations are in the user's coordinates.
+        """
+        basis = np.asarray(np.linalg.inv(triangle), np.float64)
+        X, deviations = X @ basis, deviations @ basis
+        information = X.T @ (weights[:, None] * deviations)
+        C = np.asarray(np.linalg.inv(0.5 * (information + information.T)), np.float64)
         step = C @ (X.T @ scores)
-        return cls(X, deviations, random, weights, scores - weights * (deviations @ step), C, step)
+        return cls(basis, X, deviations, random, weights, scores - weights * (deviations @ step), C, step)
 
     @property
     def leverages(self) -> Array:
         """Leverages h of the rows (n,)."""
         fixed = ((self.deviations @ self.C) * self.deviations).sum(axis=1)
         return np.asarray(self.weights * (self.random + fixed))
+
+    @property
+    def variances(self) -> Array:
+        """Variances of the user's coefficients over sigma² (p,)."""
+        return np.asarray(((self.basis @ self.C) * self.basis).sum(axis=1))
+
+    @property
+    def whitening(self) -> Array:
+        """The inverse of a root of the covariance of the user's coefficients over sigma² (p, p)."""
+        return np.asarray(np.linalg.inv(self.basis @ np.linalg.cholesky(self.C)))
+
+    @property
+    def log_det(self) -> float:
+        """Logarithm of det C in the user's coordinates."""
+        return float(np.linalg.slogdet(self.C)[1] + 2.0 * np.linalg.slogdet(self.basis)[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,17 +117,21 @@ class Deletions:
     log_det: Array
     lost: Array
 
+    @classmethod
+    def unknown(cls, J: int, p: int) -> Deletions:
+        """None of J sets is known."""
+        return cls(np.full((J, p), np.nan), np.full((J, p), np.nan), np.full(J, np.nan), np.full(J, np.nan))
+
 
 def without_rows(model: WorkingModel) -> Deletions:
     """The model without each row."""
-    C, w = model.C, model.weights
-    directions = model.deviations @ C
+    w, directions = model.weights, model.deviations @ model.C @ model.basis.T
     alone, rest = 1.0 - w * model.random, 1.0 - model.leverages
     rest = np.where(rest > DETERMINED, rest, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):  # working weights of zero
         lost = model.scores**2 / (w * rest)
     return Deletions(directions * (model.scores / rest)[:, None],
-                     C.diagonal() + directions**2 * (w / rest)[:, None], np.log(alone / rest), lost)
+                     model.variances + directions**2 * (w / rest)[:, None], np.log(alone / rest), lost)
 
 
 def without_clusters(model: WorkingModel, errors: Array, clusters: Clusters) -> Deletions:
@@ -112,5 +144,6 @@ def without_clusters(model: WorkingModel, errors: Array, clusters: Clusters) -> 
     inverse = (vectors / rest[:, None]) @ vectors.transpose(0, 2, 1)
     steps = (inverse @ sums.scores[:, :, None])[:, :, 0]
     own = np.bincount(clusters.codes, errors * model.scores, clusters.count)
-    return Deletions(steps @ sums.root.T, ((sums.root @ inverse) * sums.root).sum(axis=2),
-                     -np.log(rest).sum(axis=1), own + (sums.scores * steps).sum(axis=1))
+    to_user = model.basis @ sums.root
+    return Deletions(steps @ to_user.T, ((to_user @ inverse) * to_user).sum(axis=2), -np.log(rest).sum(axis=1),
+                     own + (sums.scores * steps).sum(axis=1))

@@ -22,17 +22,17 @@ class Without:
 
     Attributes
     ----------
-    coefficients : (J, p) array
-        β̂₍ⱼ₎.
+    dfbeta : (J, p) array
+        β̂ − β̂₍ⱼ₎.
     se : (J, p) array
-        Their standard errors.
+        Standard errors of β̂₍ⱼ₎.
     covratio : (J,) array
-        Determinant of their covariance over that of the fit.
+        Determinant of its covariance over that of the fit.
     sigma : (J,) array or None
         Residual standard deviation of a linear model.
     """
 
-    coefficients: Array
+    dfbeta: Array
     se: Array
     covratio: Array
     sigma: Array | None
@@ -64,6 +64,8 @@ class Influence:
         What they are.
     params : LMMParams or GLMMParams
         The estimates from all rows.
+    whitening : (p, p) array
+        A with A'A the inverse of the covariance of the coefficients.
     without : Without
     refits : Refits or None
         None where theta was held.
@@ -74,6 +76,7 @@ class Influence:
     labels: NDArray[Any]
     by: str
     params: MixedParams
+    whitening: Array
     without: Without
     refits: Refits | None
     method: str
@@ -81,18 +84,18 @@ class Influence:
     @property
     def dfbeta(self) -> pd.DataFrame:
         """β̂ − β̂₍ⱼ₎: what the set adds to the coefficients (J, p)."""
-        return self._table(self._steps, self.params.coefficient_names)
+        return self._table(self.without.dfbeta, self.params.coefficient_names)
 
     @property
     def dfbetas(self) -> pd.DataFrame:
         """`dfbeta` over the standard errors of β̂₍ⱼ₎ (J, p); Nieuwenhuis, te Grotenhuis & Pelzer (2012), R J. 4(2)."""
-        return self._table(self._steps / self.without.se, self.params.coefficient_names)
+        return self._table(self.without.dfbeta / self.without.se, self.params.coefficient_names)
 
     @cached_property
     def cooks_distance(self) -> pd.Series[float]:
         """(β̂ − β̂₍ⱼ₎)' Var(β̂)⁻¹ (β̂ − β̂₍ⱼ₎) / p (J,); Cook (1977), Technometrics 19(1)."""
-        whitened = np.linalg.solve(np.linalg.cholesky(self.params.vcov), self._steps.T)
-        return self._series((whitened**2).mean(axis=0), "cooks_distance")
+        whitened = self.without.dfbeta @ self.whitening.T
+        return self._series((whitened**2).mean(axis=1), "cooks_distance")
 
     @property
     def covratio(self) -> pd.Series[float]:
@@ -127,10 +130,6 @@ class Influence:
         return joined
 
     @property
-    def _steps(self) -> Array:
-        return self.params.coefficients - self.without.coefficients
-
-    @property
     def _index(self) -> pd.Index[Any]:
         import pandas as pd
 
@@ -158,7 +157,7 @@ class Influence:
 
     @property
     def _title(self) -> str:
-        unknown = int(np.isnan(self.without.coefficients).any(axis=1).sum())
+        unknown = int(np.isnan(self.without.dfbeta).any(axis=1).sum())
         rest = f"; {unknown} without estimates" if unknown else ""
         return f"influence by {self.by} ({len(self.labels)}), {self.method}{rest}"
 

@@ -80,10 +80,6 @@ class HeldCriterion(GroupCriterion):
         """Not without rows."""
         _no_rows()
 
-    def unscaled_covariance(self, parameters: Array) -> Array:
-        """Not without rows."""
-        _no_rows()
-
     def working_rows(self, parameters: Array) -> tuple[Array, Array]:
         """Not without rows."""
         _no_rows()
