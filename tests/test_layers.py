@@ -34,6 +34,11 @@ def of_streams(*modules: str) -> set[str]:
     return {f"_streams.{name}" for name in modules}
 
 
+def of_reports(*modules: str) -> set[str]:
+    """Modules of the folder _reports."""
+    return {f"_reports.{name}" for name in modules}
+
+
 def of_saved(*modules: str) -> set[str]:
     """Modules of the folder _saved."""
     return {f"_saved.{name}" for name in modules}
@@ -41,7 +46,7 @@ def of_saved(*modules: str) -> set[str]:
 
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_diagnostics", "_inference", "_many", "_plots", "_saved", "_streams"},
+    {"errors", "_diagnostics", "_inference", "_many", "_plots", "_reports", "_saved", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters", "_archives", *of_plots("style")},
     of_plots("means", "profiles", "random_effects", "residuals"),
@@ -87,8 +92,8 @@ PYTHON_LAYERS = [
     of_diagnostics("collinearity", "dimensions", "optimizers", "written_terms", "deletion", "influence"),
     of_diagnostics("simplification", "case_deletion"),
     {"_diagnosed_solution"},
-    of_plots("from_solution"),
-    of_plots("accessor"),
+    {*of_reports("parameters", "augment"), *of_plots("from_solution")},
+    {*of_reports("tidy", "compare"), *of_plots("accessor")},
     {"_reported_solution"},
     {"_linear_solution", "_generalized_solution", "_diagnosis"},
     {"solution"},
@@ -108,15 +113,16 @@ PYTHON_LAYERS = [
     of_many("running", "joint"),
     of_many("power"),
     {"solvers", "crossproducts", "many", "simulations"},
-    {"sklearn"},
+    {"sklearn", "marginaleffects"},
     {"datasets"},
     {"__init__"},
     {"cli"},
     {"__main__"},
 ]
 # Who may import the compiled core.
-CORE_USERS = {"_sampling", "_fitting", "_refits", "_deleted_rows", "_linear", "_generalized", "_many.jobs", "__init__",
-              *of_streams("statistics", "files"), *of_saved("rowless", "criterion", "reading")}
+CORE_USERS = {"_archives", "_sampling", "_fitting", "_refits", "_deleted_rows", "_linear", "_generalized",
+              "_many.jobs", "__init__", *of_streams("statistics", "files"),
+              *of_saved("rowless", "criterion", "reading")}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
 # line work together and may include one another.
@@ -135,6 +141,7 @@ CPP_LAYERS = [
     {"pls", "template_parameters", "sorted_rows"},
     {"penalized_factor", "path_inverse"},
     {"effects_covariance"},
+    {"saved_model"},
     {"response_sums", "scores"},
     {"tail_components"},
     {"deviance", "estimates"},

@@ -140,7 +140,7 @@ class SingularBar:
     def uncorrelated_change(self) -> str:
         """What becomes of the bar without correlations, and why that is another model."""
         return (f"({self.written.name}): " + "; ".join(map(_without_group, self.combinations)) +
-                f": no formula has a covariance of lower rank; {self.uncorrelated_text} gives up the correlations")
+                f"; no formula has a covariance of lower rank, {self.uncorrelated_text} gives up the correlations")
 
     @property
     def notes(self) -> tuple[str, ...]:
