@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from ._categorical import Categorical
 from ._family import Family
 from ._frames import Column, FloatArray, Table, check_finite, complete_rows, numbers
-from ._model_matrix import KNOWN_NAMES, Contrast
+from ._model_matrix import KNOWN_NAMES, Block, Contrast, expression_formula
+from ._parts import TermData
 from ._responses import is_binomial, models_response
 from .errors import FormulaError, InputError, InputTypeError
-from .formula import Bar, ParsedFormula, position_of, split_names
+from .formula import INTERCEPT, Bar, ParsedFormula, position_of, split_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,3 +125,48 @@ def check_coded(contrasts: Mapping[str, Contrast], columns: Mapping[str, Column]
         if isinstance(columns.get(name), np.ndarray):
             raise InputError(f"contrasts: expected a categorical column, {name!r} holds numbers; C({name}) in the "
                              "formula makes it categorical")
+
+
+# ---- values from the columns of a formula ---------------------------------------------------------------------------
+
+def response_of(parsed: ParsedFormula, columns: Mapping[str, Column], blocks: Mapping[str, Block], n: int) -> Column:
+    """The response as the formula has it: (n,) numbers or labels, or (n, 2) successes and failures."""
+    if not parsed.counts:
+        return _value(parsed.response, parsed, columns, blocks)
+    counts = np.empty((n, 2))
+    for j, part in enumerate(parsed.counts):
+        values = _value(part, parsed, columns, blocks)
+        if isinstance(values, Categorical):
+            raise InputTypeError(f"cbind(): expected numbers, got strings or categories in {part!r}")
+        counts[:, j] = values
+    return counts
+
+
+def _value(expression: str, parsed: ParsedFormula, columns: Mapping[str, Column],
+           blocks: Mapping[str, Block]) -> Column:
+    """A column as it is, or the value of an expression of columns."""
+    column = columns.get(expression.strip("`"))
+    if column is not None:
+        return column
+    block = blocks[expression_formula(expression)]
+    if len(block.names) != 1:
+        raise FormulaError(f"response: expected one value per row, got {len(block.names)} columns", parsed.text)
+    return block.matrix[:, 0]
+
+
+def total_offset(parsed: ParsedFormula, blocks: Mapping[str, Block], given: FloatArray | None) -> FloatArray | None:
+    """Sum of the formula's offsets and the argument's."""
+    parts = [blocks[expression_formula(expression)].matrix[:, 0] for expression in parsed.offsets]
+    parts += [] if given is None else [given]
+    return np.sum(parts, axis=0) if parts else None
+
+
+def random_columns(lhs: str, blocks: Mapping[str, Block]) -> tuple[tuple[str, ...], TermData]:
+    """Names and values of the columns of a random-effects term."""
+    if lhs == "1":
+        return (INTERCEPT,), (None,)
+    block = blocks[lhs]
+    if not block.names:
+        raise InputError(f"random-effects term ({lhs} | ...): expected at least one column, got none")
+    columns = zip(block.names, block.matrix.T, strict=True)
+    return block.names, tuple(None if name == INTERCEPT else column for name, column in columns)

@@ -18,6 +18,9 @@ from ._formula_columns import (
     complete_columns,
     group_columns,
     per_row,
+    random_columns,
+    response_of,
+    total_offset,
     variables,
 )
 from ._frames import Column, FloatArray, Table, take_rows
@@ -46,7 +49,7 @@ from ._parts import (
     column_term,
 )
 from ._responses import finish, is_binomial, models_response
-from .errors import FormulaError, InputError, InputTypeError
+from .errors import InputError, InputTypeError
 from .formula import INTERCEPT, Bar, ParsedFormula, check_zero_inflation, parse, split_names
 
 if TYPE_CHECKING:
@@ -76,7 +79,7 @@ def read_formula(formula: str, data: Any, weights: ArrayLike | str | None, offse
     blocks = encode(parsed, used.columns, used.n, contrasts, {})
     fixed = blocks[parsed.fixed]
     zero_inflation = blocks[parsed.zi_fixed] if parsed.zi else None
-    given = placeholder(used.n) if placeholder else _response(parsed, used.columns, blocks, used.n)
+    given = placeholder(used.n) if placeholder else response_of(parsed, used.columns, blocks, used.n)
     y, prior = finish(given, used.weights, response_name, family, used.rows)
     encoder = FormulaEncoder(
         parsed, contrasts, {text: block.spec for text, block in blocks.items()},
@@ -89,7 +92,7 @@ def read_formula(formula: str, data: Any, weights: ArrayLike | str | None, offse
     terms = tuple(RandomTerm(factors[position].name, position, term_columns, data, "us")
                   for position, term_columns, data in encoder.terms_of(blocks, parsed.bars))
     return ModelParts(
-        y, fixed.matrix, fixed.names, factors, terms, prior, _total_offset(parsed, blocks, used.offset),
+        y, fixed.matrix, fixed.names, factors, terms, prior, total_offset(parsed, blocks, used.offset),
         response_name, formula, used.rows, table.n_rows, zero_inflation.matrix if zero_inflation else None,
         zero_inflation.names if zero_inflation else (), encoder)
 
@@ -200,7 +203,7 @@ class FormulaEncoder:
         table = Table(newdata, "newdata")
         used = self._complete(table, asked, used_factors, offset, "drop", weights)
         rows, blocks = self._encoded(parts, asked, used, used_factors)
-        given = self._as_labelled(_response(asked, used.columns, blocks, used.n))
+        given = self._as_labelled(response_of(asked, used.columns, blocks, used.n))
         y, prior = finish(given, used.weights, asked.response, family, used.rows)
         return ObservedRows(rows, y, prior, used.rows, table.n_rows)
 
@@ -231,7 +234,7 @@ class FormulaEncoder:
                    for names in self.factors]
         data = {(position, names): values for position, names, values in self.terms_of(blocks, asked.bars)}
         return NewRows(
-            blocks[asked.fixed].matrix, _total_offset(asked, blocks, used.offset),
+            blocks[asked.fixed].matrix, total_offset(asked, blocks, used.offset),
             blocks[asked.zi_fixed].matrix if asked.zi else None,
             tuple(np.full(m, -1, np.int32) if factor is None else factor.codes_in(seen.levels)
                   for factor, seen in zip(crossed, parts.factors, strict=True)),
@@ -251,12 +254,12 @@ class FormulaEncoder:
         used = complete_columns(columns, groups, per_row("weights", weights, table), self._offset(table, None),
                                 table.n_rows, na_action, none_left=True)
         blocks = encode(self.parsed, used.columns, used.n, self.contrasts, self.specs)
-        y, prior = finish(_response(self.parsed, used.columns, blocks, used.n), used.weights, self.parsed.response,
+        y, prior = finish(response_of(self.parsed, used.columns, blocks, used.n), used.weights, self.parsed.response,
                           None, used.rows)
         return BatchRows(
             y, blocks[self.parsed.fixed].matrix, used.groups,
             tuple(data for _, _, data in self.terms_of(blocks, self.parsed.bars)), prior,
-            _total_offset(self.parsed, blocks, used.offset),
+            total_offset(self.parsed, blocks, used.offset),
             {name: used.columns[name] for name in self.fixed_columns}, used.rows, table.n_rows)
 
     def rows_with_gaps(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
@@ -284,7 +287,7 @@ class FormulaEncoder:
             texts = map(expression_formula, self.parsed.responses)
             blocks = {text: model_matrix(self.specs[text], known.columns, known.n, self.contrasts, self.parsed.text)
                       for text in texts if text in self.specs}
-            given = self._as_labelled(_response(self.parsed, known.columns, blocks, known.n))
+            given = self._as_labelled(response_of(self.parsed, known.columns, blocks, known.n))
             positions = np.arange(table.n_rows) if rows is None else rows
             complete = slice(None) if known.rows is None else known.rows
             y[complete], _ = finish(given, None, self.parsed.response, family, positions[complete])
@@ -306,7 +309,7 @@ class FormulaEncoder:
         """Position of the grouping factor, names and data of every term, as `/` and `||` spell them out."""
         position = {names: i for i, names in enumerate(self.factors)}
         for bar in bars:
-            names, data = _random_columns(bar.lhs, blocks)
+            names, data = random_columns(bar.lhs, blocks)
             for group in bar.groups:
                 if bar.correlated:
                     yield position[group], names, data
@@ -382,47 +385,3 @@ def _as_coded(values: Column, levels: NDArray[Any] | None) -> Column:
 
 def _as_numbers(column: Column) -> Column:
     return column.levels.astype(np.float64)[column.codes] if isinstance(column, Categorical) else column
-
-
-# ---- parts ---------------------------------------------------------------------------------------------------------
-
-def _response(parsed: ParsedFormula, columns: Mapping[str, Column], blocks: Mapping[str, Block], n: int) -> Column:
-    """The response as the formula has it: (n,) numbers or labels, or (n, 2) successes and failures."""
-    if not parsed.counts:
-        return _value(parsed.response, parsed, columns, blocks)
-    counts = np.empty((n, 2))
-    for j, part in enumerate(parsed.counts):
-        values = _value(part, parsed, columns, blocks)
-        if isinstance(values, Categorical):
-            raise InputTypeError(f"cbind(): expected numbers, got strings or categories in {part!r}")
-        counts[:, j] = values
-    return counts
-
-
-def _value(expression: str, parsed: ParsedFormula, columns: Mapping[str, Column],
-           blocks: Mapping[str, Block]) -> Column:
-    """A column as it is, or the value of an expression of columns."""
-    column = columns.get(expression.strip("`"))
-    if column is not None:
-        return column
-    block = blocks[expression_formula(expression)]
-    if len(block.names) != 1:
-        raise FormulaError(f"response: expected one value per row, got {len(block.names)} columns", parsed.text)
-    return block.matrix[:, 0]
-
-
-def _total_offset(parsed: ParsedFormula, blocks: Mapping[str, Block], given: FloatArray | None) -> FloatArray | None:
-    """Sum of the formula's offsets and the argument's."""
-    parts = [blocks[expression_formula(expression)].matrix[:, 0] for expression in parsed.offsets]
-    parts += [] if given is None else [given]
-    return np.sum(parts, axis=0) if parts else None
-
-
-def _random_columns(lhs: str, blocks: Mapping[str, Block]) -> tuple[tuple[str, ...], TermData]:
-    if lhs == "1":
-        return (INTERCEPT,), (None,)
-    block = blocks[lhs]
-    if not block.names:
-        raise InputError(f"random-effects term ({lhs} | ...): expected at least one column, got none")
-    columns = zip(block.names, block.matrix.T, strict=True)
-    return block.names, tuple(None if name == INTERCEPT else column for name, column in columns)

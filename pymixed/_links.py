@@ -52,6 +52,11 @@ class Link(ABC):
     def inverse_derivative(self, eta: Array) -> Array:
         """Derivative of the mean in the linear predictor."""
 
+    def interval(self, lower: Array, upper: Array) -> tuple[Array, Array]:
+        """Ends of the means while the linear predictor goes from one value to another."""
+        ends = self.inverse(lower), self.inverse(upper)
+        return np.minimum(*ends), np.maximum(*ends)
+
 
 class Logit(Link):
     """log(mu / (1 - mu))."""
@@ -147,6 +152,10 @@ class Sqrt(Link):
     def inverse_derivative(self, eta: Array) -> Array:
         return 2.0 * eta
 
+    def interval(self, lower: Array, upper: Array) -> tuple[Array, Array]:
+        ends = super().interval(lower, upper)
+        return np.where((lower < 0) & (upper > 0), 0.0, ends[0]), ends[1]
+
 
 class Inverse(Link):
     """1 / mu."""
@@ -162,6 +171,9 @@ class Inverse(Link):
     def inverse_derivative(self, eta: Array) -> Array:
         return np.asarray(-1.0 / eta**2)
 
+    def interval(self, lower: Array, upper: Array) -> tuple[Array, Array]:
+        return self.inverse(upper), np.where(lower > 0, self.inverse(np.where(lower > 0, lower, 1.0)), np.inf)
+
 
 class InverseSquared(Link):
     """1 / mu²."""
@@ -176,6 +188,9 @@ class InverseSquared(Link):
 
     def inverse_derivative(self, eta: Array) -> Array:
         return np.asarray(-0.5 * eta**-1.5)
+
+    def interval(self, lower: Array, upper: Array) -> tuple[Array, Array]:
+        return self.inverse(upper), np.where(lower > 0, self.inverse(np.where(lower > 0, lower, 1.0)), np.inf)
 
 
 class Identity(Link):

@@ -76,6 +76,7 @@ PYTHON_LAYERS = [
     {"_prediction", "_predictive"},
     {"_tables", "_conditional", "_convergence", *of_inference("variance_parameters",
       "coefficient_tests", "gls")},
+    {"_generalized_prediction"},
     of_inference("contrasts", "intervals", "profile_branch", "robust", "effects", "conditional_aic"),
     of_inference("bootstrap", "profile", "terms", "nesting", "submodels", "adjust", "grid", "contrast_methods"),
     of_inference("anova", "emmeans"),

@@ -9,6 +9,8 @@ import pytest
 from scipy import integrate, stats
 
 import pymixed as pm
+from pymixed._averaged import averaged_mean
+from pymixed._links import LINKS
 from pymixed.errors import InputError, InputTypeError, PymixedWarning
 
 LINEAR = {
@@ -326,6 +328,15 @@ def test_binomial_prediction_intervals_need_trials():
         fit.predict({"period": ["1"], "herd": ["8"]}, type="response", interval="prediction")
 
 
+def test_limits_of_links_that_are_not_monotone():
+    lower, upper = np.array([-1.0, 1.0, -3.0]), np.array([2.0, 2.0, -1.0])
+    np.testing.assert_allclose(LINKS["sqrt"].interval(lower, upper), [[0.0, 1.0, 1.0], [4.0, 4.0, 9.0]])
+    for name, power in (("inverse", -1.0), ("1/mu^2", -0.5)):
+        low, high = LINKS[name].interval(lower[:2], upper[:2])
+        np.testing.assert_allclose(low, upper[:2] ** power)
+        np.testing.assert_allclose(high, [np.inf, 1.0])
+
+
 # ---- means over the population ---------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("link", ["logit", "probit", "cloglog", "cauchit"])
@@ -344,9 +355,6 @@ def test_marginal_means_are_integrals_over_the_random_effects(link):
 
 @pytest.mark.parametrize("sd", [0.0, 0.5, 3.0, 20.0])
 def test_averages_hold_for_large_variances(sd):
-    from pymixed._averaged import averaged_mean
-    from pymixed._links import LINKS
-
     eta = np.array([-4.0, 0.3, 2.0])
     for name in ("logit", "cloglog", "cauchit"):
         link = LINKS[name]
