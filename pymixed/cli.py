@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import GLMMSolution, LMMSolution, __version__, datasets, glmer, lmer, load
-from ._from_formula import FormulaEncoder
+from . import GLMMSolution, LMMSolution, __version__, datasets, glmer, lmer
 from ._reports.json import to_json
 from .errors import InputError, PymixedError
 
@@ -144,7 +143,7 @@ def _fit(options: argparse.Namespace, parser: argparse.ArgumentParser) -> LMMSol
 def _predict(options: argparse.Namespace, parser: argparse.ArgumentParser) -> LMMSolution | GLMMSolution:
     if options.json and options.out is not None:
         parser.error("--json prints, it goes without --out")
-    solution = load(options.model)
+    solution = _loaded(options.model)
     table = _table(options.data, _text_columns(solution))
     if options.offset is not None and options.offset not in table:
         raise InputError(f"--offset: expected a column of the data, got {options.offset!r}")
@@ -176,12 +175,18 @@ def _write(table: pd.DataFrame, found: Any, options: argparse.Namespace) -> None
 
 
 def _summary(options: argparse.Namespace, _: argparse.ArgumentParser) -> LMMSolution | GLMMSolution:
-    solution = load(options.model)
+    solution = _loaded(options.model)
     summary = solution.summary()
     formats = {"text": summary.__str__, "markdown": summary.to_markdown, "latex": summary.to_latex,
                "html": summary._repr_html_}
     print(to_json(solution) if options.json else formats[options.format]())
     return solution
+
+
+def _loaded(path: str) -> LMMSolution | GLMMSolution:
+    from . import load  # reads formulas
+
+    return load(path)
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
@@ -203,6 +208,8 @@ def _table(source: str, kinds: Mapping[str, type]) -> pd.DataFrame:
 
 def _text_columns(solution: LMMSolution | GLMMSolution) -> dict[str, type]:
     """Columns whose labels were texts when the model was fitted; in a CSV file they may look like numbers."""
+    from ._from_formula import FormulaEncoder
+
     design = solution._design
     levels, encoder = {factor.name: factor.levels for factor in design.factors}, design.encoder
     if not isinstance(encoder, FormulaEncoder):

@@ -5,7 +5,6 @@ and the functions that formulas know.
 """
 from __future__ import annotations
 
-import ast
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -17,7 +16,8 @@ from numpy.typing import NDArray
 from .. import _core
 from .._archives import read_archive, write_archive
 from .._from_formula import parse_for
-from .._model_matrix import EVALUATED, factor_expressions, part_texts
+from .._saved.plain import from_json, to_json
+from .._saved.safety import UnsafeFormulaError, check_formula
 from ..errors import InputError
 from .encoding import Recipe, StreamEncoding
 from .levels import ColumnLevels
@@ -25,9 +25,6 @@ from .statistics import Statistics
 from .sums import NumberSums, StreamedSums
 
 FORMAT = 1
-
-_ALLOWED = (ast.Expression, ast.Name, ast.Load, ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call,
-            ast.keyword, ast.List, ast.Tuple, ast.IfExp, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 
 
 def write_statistics(statistics: Statistics, path: str | os.PathLike[str]) -> None:
@@ -37,17 +34,15 @@ def write_statistics(statistics: Statistics, path: str | os.PathLike[str]) -> No
     header = {
         "formula": recipe.formula, "weights": recipe.weights, "offset": recipe.offset,
         "na_action": recipe.na_action, "ordered": recipe.ordered, "labelled": recipe.labelled,
-        "contrasts": {name: _json(contrast, f"contrasts[{name!r}]") for name, contrast in recipe.contrasts.items()},
-        "state": {name: _json(state, f"state of {name}") for name, state in recipe.state.items()},
-        "levels": {name: _labels(levels.tolist() if levels.dtype.kind != "M" else levels.astype("M8[ns]").view(
-            np.int64).tolist(), f"levels.{name}", stored, levels.dtype.kind == "M")
-            for name, levels in recipe.levels.items()},
+        "contrasts": {name: to_json(contrast, f"contrasts[{name!r}]") for name, contrast in recipe.contrasts.items()},
+        "state": {name: to_json(state, f"state of {name}") for name, state in recipe.state.items()},
+        "levels": {name: to_json(levels, f"levels[{name!r}]") for name, levels in recipe.levels.items()},
         "sample": {name: values.tolist() for name, values in recipe.sample.items()},
         "max_levels": [None if np.isinf(limit) else int(limit) for limit in statistics.max_levels],
         "n_dropped": statistics.n_dropped,
         "groups": {name: _group(table, stored) for name, table in statistics.levels.columns.items()},
         "sums": _sums(statistics.sums, stored)}
-    _check_formula(recipe.formula, recipe)
+    _check(recipe)
     for i, table in enumerate(statistics.levels.crossed.values()):
         stored[f"crossed.{i}"] = np.array(table.keys, np.int64)
     if statistics.products is not None:
@@ -63,14 +58,19 @@ def read_statistics(path: str | os.PathLike[str]) -> Statistics:
         raise InputError(f"path: {os.fspath(path)!r}: {error}") from None
 
 
+def _check(recipe: Recipe) -> None:
+    """Refuse a formula that could do anything else than compute."""
+    check_formula(parse_for(recipe.formula, None, None), {*recipe.levels, *recipe.sample})
+
+
 def _statistics(header: Mapping[str, Any], stored: Mapping[str, Any]) -> Statistics:
     recipe = Recipe(
-        header["formula"], {name: _value(contrast) for name, contrast in header["contrasts"].items()},
+        header["formula"], {name: from_json(contrast) for name, contrast in header["contrasts"].items()},
         header["weights"], header["offset"], header["na_action"],
-        {name: _label_array(entry, stored) for name, entry in header["levels"].items()}, tuple(header["ordered"]),
-        tuple(header["labelled"]), {name: _value(state) for name, state in header["state"].items()},
+        {name: from_json(levels) for name, levels in header["levels"].items()}, tuple(header["ordered"]),
+        tuple(header["labelled"]), {name: from_json(state) for name, state in header["state"].items()},
         {name: np.array(values, np.float64) for name, values in header["sample"].items()})
-    _check_formula(recipe.formula, recipe)
+    _check(recipe)
     limits = [np.inf if limit is None else limit for limit in header["max_levels"]]
     statistics = Statistics(StreamEncoding(recipe), limits)
     for name, table in statistics.levels.columns.items():
@@ -148,74 +148,3 @@ def _sums_of(entry: Mapping[str, Any], stored: Mapping[str, Any]) -> StreamedSum
 def _number(values: Mapping[str, Any]) -> NumberSums:
     few = values["few"]
     return NumberSums(values["total"], values["low"], values["high"], None if few is None else tuple(few))
-
-
-# ---- values as JSON ------------------------------------------------------------------------------------------------
-
-def _json(value: Any, what: str) -> Any:
-    """Numbers, texts, arrays, lists and mappings with any keys, marked so that they come back as what they were."""
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    if isinstance(value, np.generic):
-        return _json(value.item(), what)
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        return {"array": value.tolist(), "dtype": value.dtype.str, "shape": value.shape}
-    if isinstance(value, (list, tuple)):
-        return {"list" if isinstance(value, list) else "tuple": [_json(item, what) for item in value]}
-    if isinstance(value, Mapping):
-        return {"map": [[_json(key, what), _json(item, what)] for key, item in value.items()]}
-    raise InputError(f"{what}: expected numbers, names and arrays of them, got {type(value).__name__}, which no file "
-                     "can hold")
-
-
-def _value(entry: Any) -> Any:
-    if not isinstance(entry, dict):
-        return entry
-    if "array" in entry:
-        return np.array(entry["array"], np.dtype(entry["dtype"])).reshape(entry["shape"])
-    if "map" in entry:
-        return {_value(key): _value(item) for key, item in entry["map"]}
-    return [_value(item) for item in entry["list"]] if "list" in entry else tuple(map(_value, entry["tuple"]))
-
-
-# ---- what a formula may have -----------------------------------------------------------------------------------------
-
-class UnsafeFormulaError(InputError):
-    """A formula that a file may not have."""
-
-
-def _check_formula(formula: str, recipe: Recipe) -> None:
-    """Refuse expressions that could do anything else than compute with columns."""
-    parsed = parse_for(formula, None, None)
-    columns = {*recipe.levels, *recipe.sample}
-    for text, whole in part_texts(parsed, columns).items():
-        for expression in factor_expressions(text, whole):
-            if expression.strip("`") in columns:
-                continue
-            try:
-                tree = ast.parse(_unquoted(expression), mode="eval")
-            except SyntaxError:
-                raise UnsafeFormulaError(f"formula: {expression!r} cannot be read") from None
-            for node in ast.walk(tree):
-                allowed = isinstance(node, _ALLOWED) or _is_known_attribute(node)
-                if isinstance(node, ast.Call):
-                    allowed = (isinstance(node.func, ast.Name) and node.func.id in EVALUATED) or _is_known_attribute(
-                        node.func)
-                if not allowed:
-                    raise UnsafeFormulaError(
-                        f"formula: expected columns, operators, numbers and functions such as log, scale, poly or bs "
-                        f"in a file, got {expression!r}")
-
-
-def _is_known_attribute(node: ast.AST) -> bool:
-    """A function np.log of arrays element by element, or a coding contr.sum."""
-    if not (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)):
-        return False
-    if node.value.id == "np":
-        return isinstance(getattr(np, node.attr, None), np.ufunc)
-    return node.value.id == "contr" and not node.attr.startswith("_")
-
-
-def _unquoted(expression: str) -> str:
-    parts = expression.split("`")
-    return "".join(part if i % 2 == 0 else "column" for i, part in enumerate(parts))
