@@ -2,6 +2,8 @@
 #include "check.hpp"
 
 #include <Eigen/LU>
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 
 #include "designs.hpp"
@@ -206,6 +208,26 @@ TEST("a generalized model predicts on both scales") {
     equations.diagonal().tail(9).array() += std::pow(fitted.theta[1], -2.0);
     const Vector variances = (W * equations.inverse()).cwiseProduct(W).rowwise().sum();
     CHECK(difference(model.prediction_variances(design.rows()), variances) < 1e-9);
+}
+
+TEST("a file that Python wrote") {
+    // lmer("Reaction ~ Days + (Days | Subject)", sleepstudy), its predict({"Days": [10], "Subject": ["308"]}, se=True),
+    // and the estimates of lme4
+    std::ifstream file(PYMIXED_MODEL_FILES "/0.1.0-slope.pmx", std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    SavedModel model = SavedModel::read(bytes.data(), bytes.size());
+    CHECK(model.linear() && model.factors() == std::vector<std::string>{"Subject"});
+    CHECK((model.coefficient_names() == std::vector<std::string>{"(Intercept)", "Days"}));
+    CHECK_CLOSE(model.coefficients()[0], 251.40510484848, 1e-8);
+    CHECK_CLOSE(model.coefficients()[1], 10.46728595959, 1e-9);
+    const double days = 10.0;
+    const std::int32_t subject = model.level_code(0, "308");
+    Rows rows;
+    rows.n = 1;
+    rows.X = rows.Z = {{}, {&days}};
+    rows.codes = {&subject};
+    CHECK_CLOSE(model.linear_predictor(rows)[0], 450.3262487956987, 1e-9);
+    CHECK_CLOSE(std::sqrt(model.prediction_variances(rows)[0]), 15.850667880683663, 1e-9);
 }
 
 TEST("every link is its own inverse") {
