@@ -167,6 +167,14 @@ class EffectsCovariance(Protocol):
     def fixed_modes(self) -> tuple[Array, ...]:
         """QZ'WX, per grouping factor (levels, c, p), of the columns of X that have a coefficient."""
 
+    def solve_sets(self, codes: Sequence[NDArray[np.int32]], columns: Sequence[Array | None], sets: NDArray[np.int32],
+                   n_sets: int, weights: Array, values: Array) -> Array:
+        """For each set of the rows of the fit the inverse of its block of V⁻¹ = W − WZQZ'W times values (n, k).
+
+        V⁻¹a of a column a becomes what a is in these rows without what the other rows say of it. Rows of set -1 are in
+        none and get NaN. The weights W are positive.
+        """
+
 
 class Criterion(Protocol):
     """The criterion of a fit as a function of its parameters, in the user's order of terms and units of the data.

@@ -14,6 +14,7 @@ from ._engine import Criterion, EffectsCovariance
 from ._joint import level_covariances
 from ._parts import GroupingFactor, ObservedRows, RandomTerm
 from .design import MixedDesign
+from .errors import InputError
 
 Positions = tuple[NDArray[np.intp], ...]
 
@@ -85,6 +86,11 @@ class UpdatedEffects:
             here[levels] = -1
             before.append(here[code])
         return self.base.random_variances(before, columns) + self._own.random_variances(own, columns)
+
+    def solve_sets(self, codes: Sequence[NDArray[np.int32]], columns: Sequence[Array | None], sets: NDArray[np.int32],
+                   n_sets: int, weights: Array, values: Array) -> Array:
+        """Not without the rows of the fit."""
+        raise InputError("influence: expected the rows of the fit, which a solution with updated levels does not hold")
 
     def fixed_modes(self) -> tuple[Array, ...]:
         """QZ'WX per grouping factor, (levels, c, p)."""

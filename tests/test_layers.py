@@ -141,7 +141,7 @@ CPP_LAYERS = [
     {"problem", "leading", "tail", "schur"},
     {"pls", "template_parameters", "sorted_rows"},
     {"penalized_factor", "path_inverse"},
-    {"effects_covariance"},
+    {"effects_covariance", "path_rows"},
     {"saved_model"},
     {"response_sums", "scores"},
     {"tail_components"},

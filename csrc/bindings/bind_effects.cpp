@@ -18,6 +18,20 @@ Vector random_variances(SharedCovariance& self, std::vector<Codes> codes, std::v
     return self.run([&](EffectsCovariance& covariance) { return covariance.random_variances(rows.view()); });
 }
 
+Matrix solve_sets(SharedCovariance& self, std::vector<Codes> codes, std::vector<std::optional<Array>> columns,
+                  const Codes& sets, Index n_sets, const Vector& weights, const Matrix& values) {
+    const auto n = sets.shape(0);
+    const HostRows rows(Array(n), Array(std::vector<py::ssize_t>{n, 0}), std::move(codes), std::move(columns),
+                        std::nullopt, std::nullopt);
+    rows.check(self.problem().layout());
+    if (weights.size() != n || values.rows() != n)
+        throw std::invalid_argument("weights, values: expected " + std::to_string(n) + " rows");
+    const std::int32_t* of_row = sets.data();
+    return self.run([&](EffectsCovariance& covariance) {
+        return covariance.solve_sets(rows.view(), of_row, n_sets, weights, values);
+    });
+}
+
 }  // namespace
 
 void bind_effects(py::module_& module) {
@@ -29,6 +43,9 @@ void bind_effects(py::module_& module) {
              py::arg("problem"), py::arg("theta"), py::arg("n_threads") = 1)
         .def("random_variances", &random_variances, py::arg("codes"), py::arg("columns"),
              "z'Qz of rows: their codes of every factor (-1: none) and values of all columns of the terms.")
+        .def("solve_sets", &solve_sets, py::arg("codes"), py::arg("columns"), py::arg("sets"), py::arg("n_sets"),
+             py::arg("weights"), py::arg("values"),
+             "The inverse of each set's block of V^-1 times values; -1: none, NaN.")
         .def(
             "fixed_modes",
             [](SharedCovariance& self) {

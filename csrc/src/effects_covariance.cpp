@@ -1,14 +1,17 @@
 #include "pymixed/effects_covariance.hpp"
 
+#include <Eigen/Cholesky>
 #include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "leading.hpp"
-#include "path_inverse.hpp"
+#include "path_rows.hpp"
 #include "schur.hpp"
 
 namespace pymixed {
@@ -82,93 +85,187 @@ void EffectsCovariance::row_values_into(const Rows& rows, Index row, std::size_t
         z += rows.Z[columns[j]][row] * map.col(j);
 }
 
+EffectsCovariance::PathRows::PathRows(const EffectsCovariance& covariance, const Rows& rows)
+    : covariance_(covariance),
+      rows_(rows),
+      of_level_(covariance.problem_.leading().c, PathSum(*covariance.paths_)),
+      sum_(*covariance.paths_) {}
+
+const PathSum& EffectsCovariance::PathRows::of(Index row) {
+    const Problem& problem = covariance_.problem_;
+    const auto& factors = problem.layout().factors();
+    const Tail& tail = problem.tail();
+    const Templates& T = covariance_.T_;
+    sum_.clear();
+    if (const std::int32_t g = rows_.codes[factors[0].user_position][row]; g >= 0) {
+        const Index c = problem.leading().c;
+        for (Index a = 0; a < c && g != level_; ++a) {
+            of_level_[a].clear();
+            for_couplings(tail, T, g, a, c, [&](Index j, double x) { of_level_[a].add(j, x); });
+        }
+        level_ = g;
+        covariance_.row_values_into(rows_, row, 0, z_);
+        Kz_ = covariance_.K(g) * z_;
+        for (Index a = 0; a < c; ++a)
+            sum_.add(of_level_[a], -Kz_[a]);
+    }
+    for (std::size_t f = 1; f < factors.size(); ++f)
+        if (const std::int32_t h = rows_.codes[factors[f].user_position][row]; h >= 0) {
+            covariance_.row_values_into(rows_, row, f, z_);
+            const Index first = tail.block_start[tail.block_of[f][h]];
+            for (Index j = 0; j < z_.size(); ++j)
+                sum_.add(first + j, T[f].col(j).dot(z_));
+        }
+    return sum_;
+}
+
+/// K of a level of the leading factor.
+ConstMatrixMap EffectsCovariance::K(Index level) const {
+    const Leading& lead = problem_.leading();
+    return ConstMatrixMap(leading_->K(lead.pattern[level]), lead.c, lead.c);
+}
+
+/// T2't of a row, t zero before.
+void EffectsCovariance::add_tail_part(const Rows& rows, Index row, Eigen::Ref<Vector> t) const {
+    const auto& factors = problem_.layout().factors();
+    const Tail& tail = problem_.tail();
+    Vector z, Kz;
+    if (const std::int32_t g = rows.codes[factors[0].user_position][row]; g >= 0) {
+        row_values_into(rows, row, 0, z);
+        Kz = K(g) * z;
+        for (Index a = 0; a < Kz.size(); ++a)
+            for_couplings(tail, T_, g, a, Kz.size(), [&](Index j, double x) { t[j] -= Kz[a] * x; });
+    }
+    for (std::size_t f = 1; f < factors.size(); ++f)
+        if (const std::int32_t h = rows.codes[factors[f].user_position][row]; h >= 0) {
+            row_values_into(rows, row, f, z);
+            t.segment(tail.block_start[tail.block_of[f][h]], z.size()) += T_[f].transpose() * z;
+        }
+}
+
+/// L^-1 where it is worth its memory for so many rows.
+void EffectsCovariance::prepare_paths(Index n_rows) {
+    const Tail& tail = problem_.tail();
+    constexpr double some = 1e6;  // values whose memory does not matter
+    if (paths_ == nullptr && 4 * n_rows > tail.q() &&
+        PathInverse::n_values(tail) < 4.0 * static_cast<double>(tail.n_values()) + some)
+        paths_ = std::make_unique<PathInverse>(tail, schur_->L());
+}
+
 Vector EffectsCovariance::random_variances(const Rows& rows) {
     const RandomEffects& layout = problem_.layout();
     const std::int32_t* codes = rows.codes[layout.factors()[0].user_position];
-    const Leading& lead = problem_.leading();
     const std::vector<Index> order = by_leading_level(layout, rows);
     Vector out = Vector::Zero(rows.n), z;
     for (Index i = 0; i < rows.n; ++i)
         if (codes[i] >= 0) {
             row_values_into(rows, i, 0, z);
-            out[i] = z.dot(ConstMatrixMap(leading_->K(lead.pattern[codes[i]]), lead.c, lead.c) * z);
+            out[i] = z.dot(K(codes[i]) * z);
         }
     if (schur_ == nullptr)
         return out;
-    const Tail& tail = problem_.tail();
-    constexpr double some = 1e6;  // values whose memory does not matter
-    if (paths_ == nullptr && 4 * rows.n > tail.q() &&
-        PathInverse::n_values(tail) < 4.0 * static_cast<double>(tail.n_values()) + some)
-        paths_ = std::make_unique<PathInverse>(tail, schur_->L());
-    if (paths_ != nullptr)
-        add_rows_by_paths(rows, order, out);
-    else
-        add_rows_by_solving(rows, order, out);
-    return out;
-}
-
-/// += |L^-1 T2't|^2 with L^-1 T2'A2g once for all rows of a level.
-void EffectsCovariance::add_rows_by_paths(const Rows& rows, const std::vector<Index>& order, Vector& out) {
-    const auto& factors = problem_.layout().factors();
-    const Leading& lead = problem_.leading();
-    const Tail& tail = problem_.tail();
-    std::vector<PathSum> of_level(lead.c, PathSum(*paths_));
-    PathSum sum(*paths_);
-    std::int32_t level = -1;
-    Vector z, Kz;
-    for (const Index i : order) {
-        sum.clear();
-        if (const std::int32_t g = rows.codes[factors[0].user_position][i]; g >= 0) {
-            for (Index a = 0; a < lead.c && g != level; ++a) {
-                of_level[a].clear();
-                for_couplings(tail, T_, g, a, lead.c, [&](Index j, double x) { of_level[a].add(j, x); });
-            }
-            level = g;
-            row_values_into(rows, i, 0, z);
-            Kz = ConstMatrixMap(leading_->K(lead.pattern[g]), lead.c, lead.c) * z;
-            for (Index a = 0; a < lead.c; ++a)
-                sum.add(of_level[a], -Kz[a]);
-        }
-        for (std::size_t f = 1; f < factors.size(); ++f)
-            if (const std::int32_t h = rows.codes[factors[f].user_position][i]; h >= 0) {
-                row_values_into(rows, i, f, z);
-                const Index first = tail.block_start[tail.block_of[f][h]];
-                for (Index j = 0; j < z.size(); ++j)
-                    sum.add(first + j, T_[f].col(j).dot(z));
-            }
-        out[i] += sum.squared_norm();
+    prepare_paths(rows.n);
+    if (paths_ != nullptr) {
+        PathRows paths(*this, rows);
+        for (const Index i : order)
+            out[i] += paths.of(i).squared_norm();
+        return out;
     }
-}
-
-/// The same by solving with L, some rows at a time.
-void EffectsCovariance::add_rows_by_solving(const Rows& rows, const std::vector<Index>& order, Vector& out) {
-    constexpr Index batch = 32;
-    const auto& factors = problem_.layout().factors();
-    const Leading& lead = problem_.leading();
-    const Tail& tail = problem_.tail();
+    constexpr Index batch = 32;  // rows solved for at a time
     Matrix t;
-    Vector z, Kz;
     for (Index start = 0; start < rows.n; start += batch) {
         const Index m = std::min(batch, rows.n - start);
-        t.setZero(tail.q(), m);
-        for (Index k = 0; k < m; ++k) {
-            const Index i = order[start + k];
-            if (const std::int32_t g = rows.codes[factors[0].user_position][i]; g >= 0) {
-                row_values_into(rows, i, 0, z);
-                Kz = ConstMatrixMap(leading_->K(lead.pattern[g]), lead.c, lead.c) * z;
-                for (Index a = 0; a < lead.c; ++a)
-                    for_couplings(tail, T_, g, a, lead.c, [&](Index j, double x) { t(j, k) -= Kz[a] * x; });
-            }
-            for (std::size_t f = 1; f < factors.size(); ++f)
-                if (const std::int32_t h = rows.codes[factors[f].user_position][i]; h >= 0) {
-                    row_values_into(rows, i, f, z);
-                    t.col(k).segment(tail.block_start[tail.block_of[f][h]], z.size()) += T_[f].transpose() * z;
-                }
-        }
+        t.setZero(problem_.tail().q(), m);
+        for (Index k = 0; k < m; ++k)
+            add_tail_part(rows, order[start + k], t.col(k));
         schur_->half_solve(t);
         for (Index k = 0; k < m; ++k)
             out[order[start + k]] += t.col(k).squaredNorm();
     }
+    return out;
+}
+
+/// Z_S Q Z_S' of a set of rows, those of a leading level one after the other.
+void EffectsCovariance::random_covariances_into(const Rows& rows, const std::vector<Index>& set, PathRows* paths,
+                                                Matrix& out) const {
+    const auto& leading = problem_.layout().factors()[0];
+    const std::int32_t* codes = rows.codes[leading.user_position];
+    const Index m = static_cast<Index>(set.size());
+    Matrix t;  // L^-1 T2't of the rows, in the entries that are not all zero
+    if (paths != nullptr) {
+        std::vector<Index> column_start(1, 0);
+        std::vector<std::pair<Index, double>> entries;
+        std::vector<Index> position(problem_.tail().q(), -1);
+        Index n_used = 0;
+        for (const Index i : set) {
+            paths->of(i).for_each([&](Index j, double x) {
+                if (position[j] < 0)
+                    position[j] = n_used++;
+                entries.emplace_back(position[j], x);
+            });
+            column_start.push_back(static_cast<Index>(entries.size()));
+        }
+        t.setZero(n_used, m);
+        for (Index k = 0; k < m; ++k)
+            for (Index e = column_start[k]; e < column_start[k + 1]; ++e)
+                t(entries[e].first, k) = entries[e].second;
+    } else if (schur_ != nullptr) {
+        t.setZero(problem_.tail().q(), m);
+        for (Index k = 0; k < m; ++k)
+            add_tail_part(rows, set[k], t.col(k));
+        schur_->half_solve(t);
+    }
+    out.setZero(m, m);
+    if (t.rows() > 0)
+        out.selfadjointView<Eigen::Lower>().rankUpdate(t.transpose());
+    out = out.selfadjointView<Eigen::Lower>();
+    Matrix z(leading.n_cols, m);
+    Vector values;
+    for (Index k = 0; k < m; ++k) {
+        row_values_into(rows, set[k], 0, values);
+        z.col(k) = values;
+    }
+    for (Index first = 0, last = 0; first < m; first = last) {
+        const std::int32_t g = codes[set[first]];
+        while (last < m && codes[set[last]] == g)
+            ++last;
+        if (g >= 0)
+            out.block(first, first, last - first, last - first).noalias() +=
+                z.middleCols(first, last - first).transpose() * (K(g) * z.middleCols(first, last - first));
+    }
+}
+
+Matrix EffectsCovariance::solve_sets(const Rows& rows, const std::int32_t* sets, Index n_sets, const Vector& weights,
+                                     const Matrix& values) {
+    std::vector<std::vector<Index>> members(n_sets);
+    for (const Index i : by_leading_level(problem_.layout(), rows)) {
+        if (sets[i] < -1 || sets[i] >= n_sets)
+            throw std::invalid_argument("sets: expected -1 to " + std::to_string(n_sets - 1) + ", got " +
+                                        std::to_string(sets[i]));
+        if (sets[i] >= 0)
+            members[sets[i]].push_back(i);
+    }
+    std::unique_ptr<PathRows> paths;
+    if (schur_ != nullptr) {
+        prepare_paths(rows.n);
+        if (paths_ != nullptr)
+            paths = std::make_unique<PathRows>(*this, rows);
+    }
+    Matrix out = Matrix::Constant(values.rows(), values.cols(), std::numeric_limits<double>::quiet_NaN()), H, x;
+    for (const std::vector<Index>& S : members) {
+        random_covariances_into(rows, S, paths.get(), H);
+        const Vector root = weights(S).cwiseSqrt();
+        H = -(root.asDiagonal() * H * root.asDiagonal());
+        H.diagonal().array() += 1.0;
+        const Eigen::LLT<Matrix> factor(H);
+        if (factor.info() != Eigen::Success)
+            continue;
+        x = root.cwiseInverse().asDiagonal() * values(S, Eigen::all);
+        factor.solveInPlace(x);
+        x = root.cwiseInverse().asDiagonal() * x;
+        out(S, Eigen::all) = x;
+    }
+    return out;
 }
 
 std::vector<std::vector<double>> EffectsCovariance::fixed_modes() {
@@ -180,7 +277,6 @@ std::vector<std::vector<double>> EffectsCovariance::fixed_modes() {
     const auto leading_sums = [&](Index g) {
         return ConstRowMatrixMap(products.factor(0).ZtXy.data() + g * c1 * P, c1, P).leftCols(p);
     };
-    const auto K = [&](Index g) { return ConstMatrixMap(leading_->K(lead.pattern[g]), c1, c1); };
 
     Matrix of_tail;  // q2 x p
     if (schur_ != nullptr) {

@@ -44,6 +44,16 @@ class PathSum {
     void add(Index j, double x);
     void add(const PathSum& other, double x);
     double squared_norm() const;
+    /// function(j, value) for all entries that may not be zero.
+    template <class Function>
+    void for_each(Function&& function) const {
+        if (inverse_.dense())
+            for (Index j = first_; j < inverse_.n(); ++j)
+                function(j, values_[j]);
+        else
+            for (const std::int32_t j : entries_)
+                function(static_cast<Index>(j), values_[j]);
+    }
 
  private:
     void lower_to(Index j);

@@ -16,10 +16,14 @@ from .._inference.progress import progress_bar
 from .._predicted_solution import PredictedSolution
 from ..design import MixedDesign
 from ..errors import ConvergenceWarning, InputError
-from .deletion import Deletions, WorkingModel, without_clusters, without_rows
+from .deletion import Deletions, WorkingModel, without_clusters, without_rows, without_sets
 from .influence import Influence, Refits, Without
 
 Rows = NDArray[np.intp]
+
+# Rows of the largest set whose matrices are formed, and operations for that per row of the model that an evaluation of
+# the criterion may cost as well.
+LARGEST, WORTH = 4000, 10_000
 
 
 def influence_with_theta_held(solution: PredictedSolution[Any], by: Any, model: WorkingModel, method: str,
@@ -86,16 +90,42 @@ def _errors(design: MixedDesign, params: MixedParams) -> Array:
 
 def _without_shared(model: WorkingModel, solution: PredictedSolution[Any], sets: Clusters,
                     progress: bool) -> Deletions:
-    """The model without sets that share levels with other rows, an evaluation each."""
-    out = Deletions.unknown(sets.count, len(model.C))
+    """The model without sets that share levels with other rows: by formulas, or an evaluation each."""
+    out, known = _by_formulas(model, solution, sets)
     own, log_det, pwrss = model.basis @ model.step, model.log_det, getattr(solution.params, "pwrss", np.nan)
-    with progress_bar(sets.count, "set", progress) as advance:
-        for j, found in enumerate(solution._engine.estimates_without(solution._criterion_point, _rows(sets))):
+    others, rows = np.flatnonzero(~known).tolist(), _rows(sets)
+    if not others:
+        return out
+    evaluated = solution._engine.estimates_without(solution._criterion_point, [rows[j] for j in others])
+    with progress_bar(len(others), "set", progress) as advance:
+        for j, found in zip(others, evaluated, strict=True):
+            for values in (out.dfbeta, out.variances, out.log_det, out.lost):
+                values[j] = np.nan
             if found is not None:
                 out.dfbeta[j], out.variances[j] = own - found.step, found.C.diagonal()
                 out.log_det[j], out.lost[j] = np.linalg.slogdet(found.C)[1] - log_det, pwrss - found.pwrss
             advance(1)
     return out
+
+
+def _by_formulas(model: WorkingModel, solution: PredictedSolution[Any],
+                 sets: Clusters) -> tuple[Deletions, NDArray[np.bool_]]:
+    """Deletions by formulas, and of which sets: not of those whose matrices cost more than an evaluation (J,)."""
+    design, joint = solution._design, solution._joint_covariance
+    sizes, effects = np.bincount(sets.codes), [len(modes) * modes.shape[1] for modes in joint.fixed_modes]
+    cheap = (sizes <= LARGEST) & (sizes.astype(float)**2 * (sizes + sum(effects) - max(effects)) <= WORTH * design.n)
+    cheap &= (model.weights > 0.0).all() & (design.n - sizes > len(model.C))
+    if not cheap.any():
+        return Deletions.unknown(sets.count, len(model.C)), cheap
+    set_of_row = np.where(cheap[sets.codes], sets.codes, -1).astype(np.int32)
+
+    def solve(values: Array) -> Array:
+        return joint.effects.solve_sets([factor.codes for factor in design.factors],
+                                        [x for term in design.terms for x in term.data], set_of_row, sets.count,
+                                        model.weights, values)
+
+    found, exact = without_sets(model, solve, sets)
+    return found, exact & cheap
 
 
 def _held(params: MixedParams, variances: Array, found: Deletions, n_deleted: Array) -> Without:

@@ -11,15 +11,20 @@ Without a cluster j of rows that shares no level of a grouping factor with other
 
     C₍ⱼ₎ = (C⁻¹ − G_j)⁻¹,    β̂ − β̂₍ⱼ₎ = C₍ⱼ₎s_j,    r²₍ⱼ₎ = r² − e_j'V_j⁻¹e_j − s_j'C₍ⱼ₎s_j
 
-(Demidenko & Stukel 2005, Stat. Med. 24(6)). A generalized linear model has these of the linear one with the weights,
-and the response η + score / weight, at its conditional modes: one step of penalised iteratively reweighted least
-squares.
+(Demidenko & Stukel 2005, Stat. Med. 24(6)). The same holds of a set S of rows that does share levels, with the
+covariance of its rows given all others, ((V⁻¹)_SS)⁻¹, in the place of V_j, and this times the set's rows of V⁻¹X and
+V⁻¹e in the place of X_j and e_j: what columns and errors are there without what the other rows say of them.
+
+A generalized linear model has these of the linear one with the weights, and the response η + score / weight, at its
+conditional modes: one step of penalised iteratively reweighted least squares.
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._common import Array
 from .._inference.clusters import Clusters
@@ -27,6 +32,8 @@ from .._inference.robust import ClusterSums
 
 # A row of a leverage closer to 1 than this alone determines a coefficient.
 DETERMINED = 1e-10
+# Part of the information on a combination of coefficients that sets must leave for formulas to keep ten digits.
+FEW_DIGITS = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,12 +145,37 @@ def without_clusters(model: WorkingModel, errors: Array, clusters: Clusters) -> 
     """The model without each cluster, which shares no level with others; `errors` are e = y − offset − Xβ̂ (n,)."""
     root = np.asarray(np.linalg.cholesky(model.C), np.float64)
     whitened = (model.weights[:, None] * model.deviations) @ root
-    sums = ClusterSums.from_rows(root, model.X @ root, whitened, model.scores, clusters)
+    sums = ClusterSums.from_rows(root, model.X @ root, whitened, model.scores, clusters).adding_up()
+    return _without(model, sums, _sums(errors * model.scores, clusters))
+
+
+def without_sets(model: WorkingModel, solve: Callable[[Array], Array],
+                 sets: Clusters) -> tuple[Deletions, NDArray[np.bool_]]:
+    """The model without each set, which may share levels with others, and where it has enough digits (J,).
+
+    `solve` is `EffectsCovariance.solve_sets` as a function of the values.
+    """
+    root = np.asarray(np.linalg.cholesky(model.C), np.float64)
+    whitened = (model.weights[:, None] * model.deviations) @ root
+    own = solve(np.column_stack([whitened, model.scores]))
+    sums = ClusterSums.from_rows(root, own[:, :-1], whitened, model.scores, sets)
+    known = np.isfinite(sums.information).all(axis=(1, 2))
+    sums.information[~known], sums.scores[~known] = 0.0, 0.0
+    known &= np.asarray((sums.spectrum[0] > FEW_DIGITS).all(axis=1))
+    return _without(model, sums, _sums(own[:, -1] * model.scores, sets)), known
+
+
+def _sums(values: Array, clusters: Clusters) -> Array:
+    """Sums of values (n,) over clusters (J,)."""
+    return np.asarray(np.bincount(clusters.codes, values, clusters.count), np.float64)
+
+
+def _without(model: WorkingModel, sums: ClusterSums, own: Array) -> Deletions:
+    """The model without each cluster from their sums; `own` are e_j'V_j⁻¹e_j (J,)."""
     rest, vectors = sums.spectrum
     rest = np.where((rest > 0.0).all(axis=1, keepdims=True), rest, np.nan)
     inverse = (vectors / rest[:, None]) @ vectors.transpose(0, 2, 1)
     steps = (inverse @ sums.scores[:, :, None])[:, :, 0]
-    own = np.bincount(clusters.codes, errors * model.scores, clusters.count)
     to_user = model.basis @ sums.root
     return Deletions(steps @ to_user.T, ((to_user @ inverse) * to_user).sum(axis=2), -np.log(rest).sum(axis=1),
                      own + (sums.scores * steps).sum(axis=1))

@@ -79,9 +79,12 @@ class ClusterSums:
         for j in range(p):
             information[:, j, j:] = np.add.reduceat(VX[:, j:j + 1] * X[:, j:], starts)
             information[:, j:, j] = information[:, j, j:]
-        # what rounding left of the identity
-        turn = np.linalg.inv(np.linalg.cholesky(information.sum(axis=0)))
-        return cls(root @ turn.T, scores @ turn.T, turn @ information @ turn.T)
+        return cls(root, scores, information)
+
+    def adding_up(self) -> ClusterSums:
+        """The same in coordinates in which what rounding left of the sum of all information is the identity."""
+        turn = np.linalg.inv(np.linalg.cholesky(self.information.sum(axis=0)))
+        return ClusterSums(self.root @ turn.T, self.scores @ turn.T, turn @ self.information @ turn.T)
 
     @cached_property
     def spectrum(self) -> tuple[Array, Array]:
@@ -171,7 +174,8 @@ def linear_robust_tests(design: MixedDesign, params: LMMParams, engine: LinearCr
     X = kept_columns(design, params) @ root
     VX = inverse_covariance_times(design, X, [modes @ root for modes in engine.fixed_modes(params.theta)])
     Ve = residuals if design.weights is None else design.weights * residuals
-    return RobustTests.from_sums(params.coefficients, ClusterSums.from_rows(root, X, VX, Ve, clusters), kind)
+    sums = ClusterSums.from_rows(root, X, VX, Ve, clusters).adding_up()
+    return RobustTests.from_sums(params.coefficients, sums, kind)
 
 
 def sandwich(scores: ClusterScores, coefficients: slice, free: NDArray[np.bool_], kind: str) -> Array:

@@ -36,15 +36,28 @@ class EffectsCovariance {
     /// the columns Z are read.
     /// @throws std::invalid_argument  codes outside the levels
     Vector random_variances(const Rows& rows);
+    /// ((V^-1)_SS)^-1 A_S for sets S of rows: what a column of values is in these rows without what the other rows say
+    /// of it, where A is V^-1 times the column. As much memory as the squares of the numbers of rows of the largest
+    /// set, and as many operations as the cubes.
+    /// @param sets     n: of every row, -1: none, the result is NaN
+    /// @param weights  n: those of the problem's products, positive
+    /// @param values   n x k: A
+    /// @throws std::invalid_argument  codes or sets outside their range
+    Matrix solve_sets(const Rows& rows, const std::int32_t* sets, Index n_sets, const Vector& weights,
+                      const Matrix& values);
     /// F per factor (the user's order): n_levels x c x p row-major, of the kept columns of X. V^-1X = W (X - Z F).
     std::vector<std::vector<double>> fixed_modes();
 
     const Problem& problem() const { return problem_; }
 
  private:
+    class PathRows;
+
     void row_values_into(const Rows& rows, Index row, std::size_t factor, Vector& z) const;
-    void add_rows_by_paths(const Rows& rows, const std::vector<Index>& order, Vector& out);
-    void add_rows_by_solving(const Rows& rows, const std::vector<Index>& order, Vector& out);
+    void add_tail_part(const Rows& rows, Index row, Eigen::Ref<Vector> t) const;
+    void random_covariances_into(const Rows& rows, const std::vector<Index>& set, PathRows* paths, Matrix& out) const;
+    void prepare_paths(Index n_rows);
+    ConstMatrixMap K(Index level) const;
 
     const Problem& problem_;
     Templates T_, to_internal_;  // of each factor: z~ = to_internal z
