@@ -69,8 +69,9 @@ class DiagnosedSolution(SimulatedSolution[P]):
         Parameters
         ----------
         by : str or (n,) array_like, optional
-            Name of a grouping factor of the model, or labels of the rows; single rows by default. Levels that share
-            levels of other factors with other rows take an evaluation each, all else is formulas.
+            Name of a grouping factor of the model, or labels of the rows; single rows by default. Large sets of
+            rows that share levels with others, some hundred rows or more, take an evaluation each, all else is
+            formulas.
         refit : bool
             Fit the model again without each row or level, theta included.
         progress : bool

@@ -67,11 +67,26 @@ def check(covariance, design, theta, weights, X, rtol=1e-9):
         Z = np.hstack(dense_Z(*rows, terms, n_levels))
         # both are solutions of the same normal equations, whose condition is below 1e6
         assert_allclose(covariance.random_variances(*rows), ((Z @ Q) * Z).sum(1), rtol=rtol, atol=1e-14)
+    check_sets(covariance, codes, columns, np.diag(weights) - QZW.T @ Z.T * weights, weights, rtol)
     F, at = QZW @ X, 0
     for block in covariance.fixed_modes():
         size = block.shape[0] * block.shape[1]
         assert_allclose(block.reshape(size, -1), F[at:at + size], rtol=rtol, atol=rtol * abs(F).max())
         at += size
+
+
+def check_sets(covariance, codes, columns, inverse, weights, rtol):
+    """`inverse` is V^-1; sets of every fifth row, the first of them in none."""
+    if not (weights > 0.0).all():
+        return
+    sets = (np.arange(len(weights)) % 5 - 1).astype(np.int32)
+    values = np.random.default_rng(2).normal(size=(len(weights), 2))
+    found = covariance.solve_sets(codes, columns, sets, 4, weights, values)
+    assert np.isnan(found[sets < 0]).all()
+    for j in range(4):
+        S = np.flatnonzero(sets == j)
+        assert_allclose(found[S], np.linalg.solve(inverse[np.ix_(S, S)], values[S]), rtol=rtol,
+                        atol=rtol * abs(found[S]).max())
 
 
 LINEAR = [("sleepstudy", "Reaction ~ Days + (Days | Subject)"),

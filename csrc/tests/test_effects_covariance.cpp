@@ -103,6 +103,37 @@ void check_dense(const Design& design, const Problem& problem, const Vector& wei
     CHECK(difference(flat(many.fixed_modes()), Eigen::Map<const Vector>(F.data(), F.size())) < 1e-11);
 }
 
+/// Every row to one of `n_sets` sets or none, by turns, and the sets' blocks of V^-1.
+void check_sets(const Design& design, const Problem& problem, const Vector& weights, const Vector& theta, Index n,
+                std::int32_t n_sets) {
+    const Dense dense(design, weights, theta);
+    const Matrix WZ = weights.asDiagonal() * dense_Z(design.layout(), design.rows());
+    const Matrix V_inverse = Matrix(weights.asDiagonal()) - WZ * dense.Q * WZ.transpose();
+    Normal normal(9);
+    Matrix values(n, 3);
+    for (double& value : values.reshaped())
+        value = normal();
+    std::vector<std::int32_t> sets(n);
+    for (Index i = 0; i < n; ++i)
+        sets[i] = static_cast<std::int32_t>(i % (n_sets + 1)) - 1;
+    EffectsCovariance covariance(problem, theta);
+    const Matrix found = covariance.solve_sets(design.rows(0, n), sets.data(), n_sets, weights.head(n), values);
+    for (std::int32_t j = -1; j < n_sets; ++j) {
+        std::vector<Index> S;
+        for (Index i = 0; i < n; ++i)
+            if (sets[i] == j)
+                S.push_back(i);
+        const Matrix own = found(S, Eigen::all);
+        if (j < 0)
+            CHECK(own.array().isNaN().all());
+        else  // the condition of the blocks is below 1e4
+            CHECK(difference(own.reshaped(), V_inverse(S, S).ldlt().solve(values(S, Eigen::all)).reshaped()) < 1e-11);
+    }
+    sets[0] = n_sets;
+    CHECK_THROWS(covariance.solve_sets(design.rows(0, n), sets.data(), n_sets, weights.head(n), values),
+                 std::invalid_argument);
+}
+
 std::vector<Design> some_designs() {
     Design nested = designs::simulate(360, 3, {{60, 2}, {12, 2}}, 11);
     for (Index i = 0; i < nested.n(); ++i)
@@ -144,6 +175,20 @@ TEST("singular templates") {
         theta.setZero();
         check_dense(design, problem, weights, theta);
     }
+}
+
+TEST("sets of rows that share levels, many rows and few") {
+    for (const Design& design : some_designs())
+        for (const Method method : {Method::Single, Method::Dense, Method::Sparse}) {
+            if ((method == Method::Single) != (design.codes.size() == 1))
+                continue;
+            const Problem problem(design.layout(), design.rows(), method);
+            const Vector weights = design.weights.size() > 0 ? design.weights : Vector::Ones(design.n());
+            const Vector theta = designs::some_theta(design.layout(), 3);
+            check_sets(design, problem, weights, theta, design.n(), 6);
+            check_sets(design, problem, weights, theta, 3, 1);
+            check_sets(design, problem, weights, Vector::Zero(theta.size()), design.n(), 2);
+        }
 }
 
 TEST("confounded effects of large variance keep their digits") {
