@@ -1,0 +1,32 @@
+"""The code of README.md and of every page in docs runs and gives what the pages show."""
+
+from pathlib import Path
+
+import pages
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if any(pages.parts(path))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_of_the_page(page, tmp_path):
+    assert pages.run(page, tmp_path) == []
+
+
+def test_a_page_that_is_wrong_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("```python\n>>> 1 + 1\n3\n\n```\n"
+                    "```console\n$ python -c 'print(1)'\n2\n$ echo a \\\n    b\na b\n```\n")
+    example, session = pages.run(page, tmp_path)
+    assert "Expected:\n    3\nGot:\n    2" in example
+    assert "Expected:\n2\nGot:\n1" in session
+    page.write_text("```python\nprint(1)\n```\n")
+    with pytest.raises(ValueError, match=r"page.md:2: a block of Python"):
+        list(pages.parts(page))
+
+
+def test_every_page_is_listed():
+    contents = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    listed = {line for line in contents.splitlines() if not line.startswith((":", "`"))}
+    assert {path.stem for path in (ROOT / "docs").glob("*.md")} - {"README", "index"} <= listed
