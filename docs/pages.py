@@ -29,6 +29,7 @@ _PART = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _FILE = re.compile(r"# ([\w-]+\.py)\n")
+_BLANK = re.compile(r"^$(?=\n+(?!>>>)[^\n])", re.MULTILINE)  # a line of an output, for doctest its end
 
 
 class Part(NamedTuple):
@@ -100,7 +101,8 @@ def run(page: Path, folder: Path, figures: Path | None = None) -> list[str]:
 
 
 def _run_examples(part: Part, page: Path, names: dict[str, Any], failures: list[str]) -> None:
-    examples = doctest.DocTestParser().get_doctest(part.text, names, page.name, str(page), part.line - 1)
+    code = _BLANK.sub("<BLANKLINE>", part.text)
+    examples = doctest.DocTestParser().get_doctest(code, names, page.name, str(page), part.line - 1)
     examples.globs = names  # not a copy: later blocks go on with them
     doctest.DocTestRunner(optionflags=OPTIONS, verbose=False).run(examples, out=failures.append, clear_globs=False)
 

@@ -1,9 +1,13 @@
 """The code of README.md and of every page in docs runs and gives what the pages show."""
 
+import re
+from functools import reduce
 from pathlib import Path
 
 import pages
 import pytest
+
+import pymixed as pm
 
 ROOT = Path(__file__).parents[1]
 PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if any(pages.parts(path))]
@@ -30,3 +34,14 @@ def test_every_page_is_listed():
     contents = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     listed = {line for line in contents.splitlines() if not line.startswith((":", "`"))}
     assert {path.stem for path in (ROOT / "docs").glob("*.md")} - {"README", "index"} <= listed
+
+
+def test_our_names_beside_those_of_other_packages_exist():
+    page = (ROOT / "docs" / "coming_from.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\b(fit|pm)((?:\.[a-z]\w*)+)", page))
+    fits = [pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy")),
+            pm.glmer("TICKS ~ YEAR + (1 | BROOD)", pm.datasets.load("grouseticks"), family="poisson")]
+    for root, path in named:
+        names = path.removeprefix(".").split(".")
+        assert any(reduce(lambda thing, name: getattr(thing, name, None), names, start) is not None
+                   for start in (fits if root == "fit" else [pm])), f"{root}{path}"
