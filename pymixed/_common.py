@@ -283,6 +283,8 @@ class GLMMParams(MixedParams):
         Their columns.
     zi_vcov : (r, r) array
         Their covariance.
+    zi_cross_vcov : (p, r) array
+        Covariances of the coefficients and them; zero where `vcov` is not from the Hessian.
     linear_predictor : (n,) array
         offset + Xβ + Zb.
     n_agq : int
@@ -300,6 +302,7 @@ class GLMMParams(MixedParams):
     zi_coefficients: Array
     zi_names: tuple[str, ...]
     zi_vcov: Array
+    zi_cross_vcov: Array
     linear_predictor: Array
     n_agq: int
     se_method: str

@@ -72,6 +72,8 @@ class Distribution(ABC):
         around the mean alone: then a constant response and a random effect per row have a likelihood.
     counts : bool
         Whether the response counts without a limit, so that it may be inflated at zero.
+    support : tuple of float
+        Ends of the range of the response.
     """
 
     name: ClassVar[str]
@@ -81,6 +83,7 @@ class Distribution(ABC):
     dispersed: ClassVar[bool] = False
     discrete: ClassVar[bool] = False
     counts: ClassVar[bool] = False
+    support: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
 
     def natural(self, unconstrained: Array) -> dict[str, float]:
         """All parameters in natural units, from the estimated ones on the core's scale."""
@@ -142,6 +145,7 @@ class Binomial(Distribution):
     links = _UNIT_LINKS
     expected = "numbers from 0 to 1"
     discrete = True
+    support = (0.0, 1.0)
 
     def check_response(self, y: Array, weights: Array | None, name: str, rows: NDArray[np.intp] | None) -> None:
         super().check_response(y, weights, name, rows)
@@ -192,6 +196,7 @@ class Counts(Distribution):
     expected = "counts 0, 1, 2, ..."
     discrete = True
     counts = True
+    support = (0.0, np.inf)
 
     def _possible(self, y: Array) -> NDArray[np.bool_]:
         return (y >= 0) & is_whole(y)
@@ -286,6 +291,7 @@ class Gamma(Continuous):
     expected = "positive numbers"
     parameter_names = ("dispersion",)
     dispersed = True
+    support = (0.0, np.inf)
 
     def _possible(self, y: Array) -> NDArray[np.bool_]:
         return np.asarray(y > 0)
@@ -331,6 +337,7 @@ class Beta(Continuous):
     links = _UNIT_LINKS
     expected = "numbers strictly between 0 and 1"
     parameter_names = ("precision",)
+    support = (0.0, 1.0)
 
     def _possible(self, y: Array) -> NDArray[np.bool_]:
         return np.asarray((y > 0) & (y < 1))
@@ -400,6 +407,7 @@ class Tweedie(Distribution):
     expected = "numbers that are not negative"
     parameter_names = ("dispersion", "power")
     dispersed = True
+    support = (0.0, np.inf)
 
     power: float | None = None
 

@@ -1,6 +1,7 @@
 """What a fit leaves behind to evaluate: its criterion as functions of the parameters, with derivatives."""
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -134,6 +135,20 @@ class KenwardRogerSums:
     to_internal: Array
 
 
+class EffectsCovariance(Protocol):
+    """Q = ΛM⁻¹Λ' (q, q) of a fit, never formed: over sigma² the covariance of b given y and the coefficients."""
+
+    def random_variances(self, codes: Sequence[NDArray[np.int32]], columns: Sequence[Array | None]) -> Array:
+        """Z'Qz of rows (m,).
+
+        They are given by their levels per grouping factor, -1 where a row has no effect of it, and by the columns of
+        all terms, None for the constant 1.
+        """
+
+    def fixed_modes(self) -> tuple[Array, ...]:
+        """QZ'WX, per grouping factor (levels, c, p), of the columns of X that have a coefficient."""
+
+
 class Criterion(Protocol):
     """The criterion of a fit as a function of its parameters, in the user's order of terms and units of the data.
 
@@ -156,6 +171,9 @@ class Criterion(Protocol):
         Over sigma² for a linear model.
         """
 
+    def effects_covariance(self, parameters: Array) -> EffectsCovariance:
+        """Covariance of the random effects, over sigma² for a linear model."""
+
     def refit(self, design: MixedDesign, reml: bool | None = None) -> Any:
         """Solution for another design of the same kind, found with the same options.
 
@@ -175,6 +193,12 @@ class Criterion(Protocol):
 
 class LinearCriterion(Criterion, Protocol):
     """The criterion of a linear mixed model."""
+
+    def coordinates(self, theta: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """Theta in the coordinates of `centred_derivatives`, and the way back from them."""
+
+    def unscaled_covariance(self, parameters: Array) -> Array:
+        """(X'V⁻¹X)⁻¹ (p, p): over sigma² the covariance of the coefficients."""
 
     def variance_derivatives(self, parameters: Array) -> VarianceDerivatives:
         """Derivatives of the criterion and of the covariance of the fixed effects."""

@@ -75,8 +75,9 @@ class ArrayEncoder:
 
     terms: tuple[Term, ...]
 
-    def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str]) -> NewRows:
-        """Encode new data; grouping factors that are not in `groups` are not read."""
+    def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
+                 effects: Collection[str]) -> NewRows:
+        """Encode new data; levels of grouping factors in `groups`, columns of the terms of those in `effects`."""
         if not isinstance(newdata, Mapping) or "X" not in newdata:
             raise InputTypeError("newdata: expected a mapping with 'X', 'groups' and 'random_data', as the model was "
                                  f"fitted from arrays, got {type(newdata).__name__}")
@@ -91,7 +92,7 @@ class ArrayEncoder:
         if missing := [name for name in wanted if name not in given]:
             raise InputError(f"newdata['groups']: expected an entry {missing[0]!r}, got {list(given)}")
         labels = _labels({name: given[name] for name in wanted}, m) if wanted else {}
-        terms = [term for term in self.terms if term.group in groups]
+        terms = [term for term in self.terms if term.group in effects]
         random_data = newdata.get("random_data") or {}
         data = _columns({name: random_data[name] for name in _used(terms) if name in random_data}, m, terms)
         known = None if offset is None else numbers(offset, "offset", m)
@@ -103,7 +104,7 @@ class ArrayEncoder:
             tuple(labels[seen.name].codes_in(seen.levels) if seen.name in labels else np.full(m, -1, np.int32)
                   for seen in parts.factors),
             tuple(labels[seen.name].labels() if seen.name in labels else np.full(m, None) for seen in parts.factors),
-            tuple(_term_data(term, data) if term.group in groups else () for term in self.terms))
+            tuple(_term_data(term, data) if term.group in effects else () for term in self.terms))
 
     def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None,
                       groups: Collection[str]) -> ObservedRows:

@@ -177,10 +177,11 @@ class FormulaEncoder:
     has_offset: bool
     fixed_columns: Mapping[str, Column] = field(repr=False)
 
-    def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str]) -> NewRows:
-        """Encode new data; grouping factors that are not in `groups` are not read."""
+    def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
+                 effects: Collection[str]) -> NewRows:
+        """Encode new data; levels of grouping factors in `groups`, columns of the terms of those in `effects`."""
         used_factors = self._used(parts, groups)
-        asked = self._asked(used_factors, False)
+        asked = self._asked(self._used(parts, effects), False)
         used = self._complete(Table(newdata, "newdata"), asked, used_factors, offset, "raise")
         return self._encoded(parts, asked, used, used_factors)[0]
 

@@ -114,6 +114,11 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
         return GeneralizedResampler(self.problem, design, point, family, int(options.n_agq), options.curvature,
                                     options.tol, options.max_iter)
 
+    def effects_covariance(self, psi: Array) -> _core.EffectsCovariance:
+        """Covariance of the random effects given the coefficients, with the weights at the conditional modes."""
+        problem = _core.Problem(self.problem, self.core.working_products(psi))
+        return _core.EffectsCovariance(problem, psi[:len(theta_names(self._arguments[0].terms))])
+
     def internal_derivatives(self, x: Array) -> tuple[Array, Array]:
         """Gradient and Hessian in the core's coordinates, whose columns are centred and scaled.
 
@@ -151,6 +156,19 @@ def _covariance(hessian: Array, free: NDArray[np.bool_], part: slice, to_user: A
     wanted = np.zeros(len(free), np.bool_)
     wanted[part] = True
     return np.asarray(to_user @ parameter_covariance(hessian, wanted, free) @ to_user.T)
+
+
+def _cross_covariance(hessian: Array, free: NDArray[np.bool_], coefficients: slice, n_zero: int,
+                      problem: _core.GeneralizedProblem) -> Array:
+    """Asymptotic covariances of the coefficients and those of the zero inflation, the last `n_zero` parameters."""
+    wanted = np.zeros(len(free), np.bool_)
+    wanted[coefficients] = True
+    p = int(wanted.sum())
+    if p == 0 or n_zero == 0:
+        return np.zeros((p, n_zero))
+    wanted[len(wanted) - n_zero:] = True
+    block = parameter_covariance(hessian, wanted, free)[:p, p:]
+    return np.asarray(problem.coefficient_map @ block @ problem.zero_map.T)
 
 
 def _no_estimates(design: MixedDesign, family: Family, reason: str) -> InputError:
@@ -213,6 +231,8 @@ def estimate_generalized(design: MixedDesign, family: Family, timer: Timer,
         dispersion=family.distribution.dispersion(constants), extra=extra, extra_names=extra_names,
         zi_coefficients=zi, zi_names=design.zi_names,
         zi_vcov=_covariance(hessian, free, slice(len(psi) - len(zi), len(psi)), engine.problem.zero_map),
+        zi_cross_vcov=(_cross_covariance(hessian, free, slice(m, m + p), len(zi), engine.problem) if by_hessian
+                       else np.zeros((len(beta), len(zi)))),
         linear_predictor=eta,
         n_agq=int(options.n_agq), se_method="hessian" if by_hessian else "rx")
     singular = singular_directions(design.terms, theta, design.reaches(weighted=False))

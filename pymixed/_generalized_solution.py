@@ -1,7 +1,7 @@
 """The result of a generalized linear mixed model: its numbers by name, and what follows on demand."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ._averaged import averaged_mean
 from ._common import Array, GLMMParams, check_choice
 from ._conditional import ConditionalResponse, Overdispersion, zero_probability
 from ._convergence import free_parameters
@@ -17,12 +18,14 @@ from ._family import Family
 from ._inference.clusters import Clusters
 from ._inference.coefficient_tests import CoefficientTests, FixedDfTests
 from ._inference.effects import distribution_variance, marginal_mean
-from ._inference.intervals import EstimatedModel, generalized_model
+from ._inference.intervals import EstimatedModel, generalized_model, normal_quantile
 from ._inference.resampling import ModelPoint, Pools
 from ._inference.robust import sandwich
 from ._inference.variance_parameters import variance_parameters, variance_values
 from ._links import Link
-from ._prediction import linear_predictor
+from ._predicted_solution import Uncertainty
+from ._prediction import PredictedRows
+from ._predictive import predictive_quantiles
 from ._reported_solution import ReportedSolution
 from ._solution import parameter_vector
 from ._tables import Summary, summarize_generalized
@@ -275,33 +278,68 @@ class GLMMSolution(ReportedSolution[GLMMParams]):
         """
         return self._conditional.residuals(kind, seed)
 
-    def predict(self, newdata: Any = None, re: str | Iterable[str] = "all", new_levels: str = "error",
-                type: str = "link", offset: ArrayLike | None = None) -> Array:  # noqa: A002  R's name
-        """Predicted linear predictors or means.
+    @property
+    def _criterion_point(self) -> Array:
+        return self._parameters(self.theta, None, None)[0]
 
-        Parameters
-        ----------
-        newdata, re, new_levels, offset
-            As for `LMMSolution.predict`.
-        type : str
-            ``"link"``: the linear predictor; ``"response"``: the mean of the response, zero inflation included.
-
-        Returns
-        -------
-        (rows,) array
-
-        Raises
-        ------
-        InputError
-            If a choice is unknown, a column is missing, or a level is unseen with ``new_levels="error"``.
-        """
-        check_choice("type", type, ("link", "response"))
-        eta, rows = linear_predictor(self._design, self.params, newdata, re, new_levels, offset)
-        if type == "link":
-            return eta
-        pi = self._zero_probability(rows.zero_inflation)
-        mu = self._family.mean(eta)
+    def _means(self, rows: PredictedRows, scale: str) -> Array:
+        if scale == "link":
+            return rows.linear_predictor
+        pi = self._zero_probability(rows.rows.zero_inflation)
+        mu = self._family.mean(rows.linear_predictor) if scale == "response" else self._averaged(rows)[0]
         return mu if pi is None else (1.0 - pi) * mu
+
+    def _averaged(self, rows: PredictedRows) -> tuple[Array, Array]:
+        """Means over the population of the family's distribution, and their derivatives in the linear predictor."""
+        covariances = [term.matrix for term in self.params.term_covariances]
+        return averaged_mean(self._family.link, rows.fixed_part, np.sqrt(rows.between_variances(covariances)))
+
+    def _uncertain(self, rows: PredictedRows, scale: str, interval: str | None, level: float,
+                   own: bool) -> Uncertainty:
+        estimate, eta = self._means(rows, scale), rows.linear_predictor
+        se = se_link = np.sqrt(self._error_variances(rows, False))
+        if scale != "link":
+            se = self._response_se(rows, scale, se_link)
+        if interval is None:
+            return Uncertainty(estimate, se, None, None)
+        if interval == "prediction":
+            if scale == "link":
+                raise InputError("interval: expected None or 'confidence' with type='link', got 'prediction'; new "
+                                 "responses are on the scale of type='response'")
+            sd = np.sqrt(self._error_variances(rows, True))
+            limits = predictive_quantiles(
+                self._family, self.family_parameters, eta, sd, self._zero_probability(rows.rows.zero_inflation),
+                self._design.weights if own else None, (0.5 - 0.5 * level, 0.5 + 0.5 * level))
+            return Uncertainty(estimate, se, limits, None)
+        z = normal_quantile(level)
+        if scale == "link":
+            return Uncertainty(estimate, se, (eta - z * se, eta + z * se), None)
+        if rows.rows.zero_inflation is not None:  # a product of two estimates: on the scale of its logarithm
+            reach = np.exp(z * se / estimate)
+            return Uncertainty(estimate, se, (estimate / reach, estimate * reach), None)
+        if scale == "marginal":
+            at, width = self._family.link.link(estimate), z * se / self._slope(self._family.link.link(estimate))
+        else:
+            at, width = eta, z * se_link
+        ends = self._family.mean(at - width), self._family.mean(at + width)
+        return Uncertainty(estimate, se, (np.minimum(*ends), np.maximum(*ends)), None)
+
+    def _slope(self, eta: Array) -> Array:
+        return np.abs(self._family.link.inverse_derivative(eta))
+
+    def _response_se(self, rows: PredictedRows, scale: str, se_link: Array) -> Array:
+        """Standard errors of means by the delta method, from those of the linear predictor."""
+        mu, slope = (self._averaged(rows) if scale == "marginal" else
+                     (self._family.mean(rows.linear_predictor), self._slope(rows.linear_predictor)))
+        Z = rows.rows.zero_inflation
+        if Z is None:
+            return np.abs(slope) * se_link
+        pi = self._zero_probability(Z)
+        assert pi is not None
+        by_eta, by_zero = (1.0 - pi) * slope, -pi * (1.0 - pi) * mu
+        between = ((rows.deviations(self._joint_covariance) @ self.params.zi_cross_vcov) * Z).sum(axis=1)
+        of_zero = ((Z @ self.params.zi_vcov) * Z).sum(axis=1)
+        return np.asarray(np.sqrt((by_eta * se_link)**2 + by_zero**2 * of_zero + 2.0 * by_eta * by_zero * between))
 
     # ---- in print ----------------------------------------------------------------------------------------------------
 

@@ -104,9 +104,18 @@ class LinearEngine(CoreEngine[_core.Deviance]):
 
         Where a template loses a column, the user's coordinates say plainly which direction is at its boundary.
         """
-        singular = not free_parameters(self._arguments[0].terms, theta).all()
+        singular = self._is_singular(theta)
         x = theta if singular else self.core.to_internal(theta)
         return x, self._derivatives(x, internal=not singular)
+
+    def coordinates(self, theta: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """Theta in those coordinates, and the way back from them."""
+        if self._is_singular(theta):
+            return theta, lambda x: x
+        return self.core.to_internal(theta), self.core.to_user
+
+    def _is_singular(self, theta: Array) -> bool:
+        return not free_parameters(self._arguments[0].terms, theta).all()
 
     def _derivatives(self, theta: Array, internal: bool) -> VarianceDerivatives:
         gradient, hessian, C, dC, d_pwrss = self.core.variance_derivatives(theta, internal)
@@ -118,6 +127,16 @@ class LinearEngine(CoreEngine[_core.Deviance]):
             kind, place, value, start[:-1], np.exp(start[-1]), CONSTRAINED_GAIN, CONSTRAINED_EVALUATIONS)
         return ConstrainedFit(status, gain, deviance, slope, np.append(theta, np.log(sigma)), coefficients,
                               n_evaluations)
+
+    def unscaled_covariance(self, theta: Array) -> Array:
+        """Covariance of the coefficients over sigma²."""
+        estimates = self.core.estimates(theta)
+        assert estimates is not None, "theta is near the estimates"
+        return estimates[1]
+
+    def effects_covariance(self, theta: Array) -> _core.EffectsCovariance:
+        """Covariance of the random effects over sigma²."""
+        return _core.EffectsCovariance(self.problem, theta)
 
     def fixed_modes(self, theta: Array) -> tuple[Array, ...]:
         """Modes of the columns of X that have a coefficient, per grouping factor (levels, c, p)."""

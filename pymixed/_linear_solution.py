@@ -13,19 +13,27 @@ from ._common import Array, LMMParams, VarianceUncertainty, check_choice
 from ._convergence import free_parameters
 from ._engine import LinearCriterion, VarianceDerivatives
 from ._inference.clusters import Clusters
-from ._inference.coefficient_tests import CoefficientTests, FixedDfTests, KenwardRogerTests, SatterthwaiteTests
+from ._inference.coefficient_tests import (
+    CoefficientTests,
+    FixedDfTests,
+    KenwardRogerTests,
+    SatterthwaiteTests,
+    t_quantiles,
+)
 from ._inference.conditional_aic import conditional_deviance, estimation_correction, hat_trace
 from ._inference.intervals import EstimatedModel, linear_model
 from ._inference.kenward_roger import KenwardRoger, kenward_roger
 from ._inference.resampling import ModelPoint, Pools, residual_pools
 from ._inference.robust import linear_robust_tests
 from ._inference.variance_parameters import variance_parameters, variance_values
-from ._prediction import linear_predictor, residuals_of
+from ._joint import JointCovariance, central_differences
+from ._predicted_solution import Uncertainty
+from ._prediction import PredictedRows, residuals_of
 from ._reported_solution import ReportedSolution
 from ._solution import parameter_vector
 from ._tables import Summary, summarize_linear
 from .errors import InputError
-from .inference import variance_uncertainty
+from .inference import term_covariances, variance_uncertainty
 
 _QUANTILES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])  # of the residuals in a summary
 
@@ -190,35 +198,42 @@ class LMMSolution(ReportedSolution[LMMParams]):
         weights = self._design.weights
         return self.residuals if kind == "response" or weights is None else self.residuals * np.sqrt(weights)
 
-    def predict(self, newdata: Any = None, re: str | Iterable[str] = "all", new_levels: str = "error",
-                type: str = "link", offset: ArrayLike | None = None) -> Array:  # noqa: A002  R's name
-        """Predicted means.
+    def _means(self, rows: PredictedRows, scale: str) -> Array:
+        return rows.linear_predictor
 
-        Parameters
-        ----------
-        newdata : table, optional
-            Rows to predict for, any table that the fit accepts; the rows of the fit by default.
-        re : str or iterable of str
-            Random effects to add: ``"all"``, ``"none"``, or the names of grouping factors.
-        new_levels : str
-            What a level that the fit has not seen gives: ``"error"``; ``"population"``, the prediction with its random
-            effects at zero; ``"missing"``, NaN.
-        type : str
-            ``"link"`` or ``"response"``, the same for a linear model.
-        offset : array_like (rows,), optional
-            That of the new rows, where the fit was given its own as an array.
+    @property
+    def _effects_scale(self) -> float:
+        return self.residual_variance
 
-        Returns
-        -------
-        (rows,) array
+    def _uncertain(self, rows: PredictedRows, scale: str, interval: str | None, level: float,
+                   own: bool) -> Uncertainty:
+        estimate, variances = rows.linear_predictor, self._error_variances(rows, False)
+        if interval is None:
+            return Uncertainty(estimate, np.sqrt(variances), None, None)
+        total, of_new_response = variances, interval == "prediction"
+        if of_new_response:
+            weights = self._design.weights if own and self._design.weights is not None else 1.0
+            total = self._error_variances(rows, True) + self.residual_variance / weights
+        df = self._row_df(rows, of_new_response, total)
+        reach = t_quantiles(0.5 + 0.5 * level, df) * np.sqrt(total)
+        return Uncertainty(estimate, np.sqrt(variances), (estimate - reach, estimate + reach), df)
 
-        Raises
-        ------
-        InputError
-            If a choice is unknown, a column is missing, or a level is unseen with ``new_levels="error"``.
-        """
-        check_choice("type", type, ("link", "response"))
-        return linear_predictor(self._design, self.params, newdata, re, new_levels, offset)[0]
+    def _row_df(self, rows: PredictedRows, of_new_response: bool, total: Array) -> Array:
+        """Satterthwaite's degrees of freedom 2 v² / Var(v) of the variances of rows (m,)."""
+        terms, sigma2, engine = self._design.terms, self.residual_variance, self._engine
+        vcov_varpar = self._uncertainty.vcov_varpar
+        x, to_user = engine.coordinates(self.theta)
+
+        def at(x: Array) -> Array:
+            theta = to_user(x)
+            joint = JointCovariance(engine.effects_covariance(theta), sigma2 * engine.unscaled_covariance(theta),
+                                    sigma2)
+            covariances = [term.matrix for term in term_covariances(terms, theta, sigma2)]
+            return rows.error_variances(joint, covariances, of_new_response)
+
+        free = vcov_varpar.diagonal()[:-1] > 0.0
+        gradient = np.vstack([central_differences(at, x, free, len(total)), 2.0 * total / self.residual_std])
+        return np.asarray(2.0 * total**2 / (gradient * (vcov_varpar @ gradient)).sum(axis=0))
 
     def residuals_for(self, newdata: Any, re: str | Iterable[str] = "all", new_levels: str = "error",
                       offset: ArrayLike | None = None) -> Array:

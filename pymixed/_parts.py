@@ -233,11 +233,11 @@ class NewRows:
         Matrix of the model for zero inflation, where there is one.
     codes : tuple of (m,) arrays of int32
         Per grouping factor of the design: position in its levels, -1 for a level that it has not seen and throughout
-        for a factor that was not asked for.
+        for a factor whose levels were not asked for.
     labels : tuple of (m,) arrays
-        Per grouping factor: the labels themselves, None for a factor that was not asked for.
+        Per grouping factor: the labels themselves, None for a factor whose levels were not asked for.
     data : tuple of tuples
-        Per term of the design what `RandomTerm.data` is; empty for a factor that was not asked for.
+        Per term of the design what `RandomTerm.data` is; empty for a factor whose effects were not asked for.
     """
 
     X: FloatArray
@@ -273,8 +273,9 @@ class ObservedRows:
 class Encoder(Protocol):
     """How a kind of data encodes new rows as it encoded those of the fit."""
 
-    def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str]) -> NewRows:
-        """Encode new data; grouping factors that are not in `groups` are not read."""
+    def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
+                 effects: Collection[str]) -> NewRows:
+        """Encode new data; levels of grouping factors in `groups`, columns of the terms of those in `effects`."""
 
     def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None,
                       groups: Collection[str]) -> ObservedRows:

@@ -238,8 +238,8 @@ class MixedDesign(ModelParts):
         """Per term the root mean squares of its columns (c,), times root weights if so wanted."""
         return [self.sums.reaches(i, weighted) for i in range(len(self.terms))]
 
-    def new_rows(self, newdata: Any, *, offset: ArrayLike | None = None,
-                 groups: Collection[str] | None = None) -> NewRows:
+    def new_rows(self, newdata: Any, *, offset: ArrayLike | None = None, groups: Collection[str] | None = None,
+                 effects: Collection[str] | None = None) -> NewRows:
         """Encode new data as the design's own rows were encoded.
 
         Parameters
@@ -250,7 +250,9 @@ class MixedDesign(ModelParts):
         offset : array_like (m,), optional
             Needed where the design has an offset that was given as an array.
         groups : collection of str, optional
-            Grouping factors that are wanted, all by default; columns of others need not be there.
+            Grouping factors whose levels are wanted, all by default; columns of others need not be there.
+        effects : collection of str, optional
+            Grouping factors whose terms' columns are wanted, those of `groups` by default.
 
         Returns
         -------
@@ -270,5 +272,5 @@ class MixedDesign(ModelParts):
         >>> design.new_rows({"x": [5.0, 6.0], "g": ["b", "new"]}).codes
         (array([ 1, -1], dtype=int32),)
         """
-        names = [factor.name for factor in self.factors]
-        return self.encoder.new_rows(self, newdata, offset, names if groups is None else groups)
+        wanted = [factor.name for factor in self.factors] if groups is None else groups
+        return self.encoder.new_rows(self, newdata, offset, wanted, wanted if effects is None else effects)

@@ -268,7 +268,7 @@ def test_predictions_of_new_rows():
     assert np.isnan(fit.predict(new, new_levels="missing")).tolist() == [False, True, False]
     with pytest.raises(InputError, match="got 'new' in row 1"):
         fit.predict(new)
-    with pytest.raises(InputError, match="type: expected one of 'link', 'response', got 'mean'"):
+    with pytest.raises(InputError, match="type: expected one of 'link', 'response', 'marginal', got 'mean'"):
         fit.predict(type="mean")
 
 
