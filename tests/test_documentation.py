@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pages
 import pytest
+from reference_cases import glmm_cases, linear_cases, tmb_cases
 
 import pymixed as pm
 
@@ -45,3 +46,9 @@ def test_our_names_beside_those_of_other_packages_exist():
         names = path.removeprefix(".").split(".")
         assert any(reduce(lambda thing, name: getattr(thing, name, None), names, start) is not None
                    for start in (fits if root == "fit" else [pm])), f"{root}{path}"
+
+
+def test_the_validation_page_has_every_reference_case():
+    page = (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| (\w+) \| [\d,]+ \|", page, re.MULTILINE))
+    assert listed == {*linear_cases(), *glmm_cases(), *tmb_cases()}
