@@ -52,3 +52,13 @@ def test_the_validation_page_has_every_reference_case():
     page = (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| (\w+) \| [\d,]+ \|", page, re.MULTILINE))
     assert listed == {*linear_cases(), *glmm_cases(), *tmb_cases()}
+
+
+def test_the_reference_lists_every_public_name():
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^   ([\w.~]+)$", page, re.MULTILINE))
+    modules = {"datasets", "errors", "families"}
+    assert {*pm.__all__} - modules - {"__version__"} <= listed
+    for module in ("datasets", "families"):
+        public = set(getattr(pm, module).__all__) - {"resolve"}
+        assert {f"{module}.{name}" for name in public} <= listed
