@@ -15,6 +15,7 @@ from .solvers import glmer, glmm, lmer, lmm
 
 if TYPE_CHECKING:
     from . import datasets
+    from ._saved.reading import load
     from .crossproducts import CrossProducts
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "glmm",
     "lmer",
     "lmm",
+    "load",
     "pbtest",
 ]
 
@@ -47,4 +49,6 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(".datasets", __name__)
     if name == "CrossProducts":  # likewise: reads formulas
         return importlib.import_module(".crossproducts", __name__).CrossProducts
+    if name == "load":
+        return importlib.import_module("._saved.reading", __name__).load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

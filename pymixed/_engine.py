@@ -174,6 +174,12 @@ class Criterion(Protocol):
     def effects_covariance(self, parameters: Array) -> EffectsCovariance:
         """Covariance of the random effects, over sigma² for a linear model."""
 
+    def products(self, parameters: Array) -> Any:
+        """Cross-products of the core that `effects_covariance` rests on."""
+
+    def options(self) -> dict[str, Any]:
+        """What the fit was told, as plain values."""
+
     def refit(self, design: MixedDesign, reml: bool | None = None) -> Any:
         """Solution for another design of the same kind, found with the same options.
 
@@ -196,9 +202,6 @@ class LinearCriterion(Criterion, Protocol):
 
     def coordinates(self, theta: Array) -> tuple[Array, Callable[[Array], Array]]:
         """Theta in the coordinates of `centred_derivatives`, and the way back from them."""
-
-    def unscaled_covariance(self, parameters: Array) -> Array:
-        """(X'V⁻¹X)⁻¹ (p, p): over sigma² the covariance of the coefficients."""
 
     def variance_derivatives(self, parameters: Array) -> VarianceDerivatives:
         """Derivatives of the criterion and of the covariance of the fixed effects."""

@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,10 +115,17 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
         return GeneralizedResampler(self.problem, design, point, family, int(options.n_agq), options.curvature,
                                     options.tol, options.max_iter)
 
+    def products(self, psi: Array) -> _core.CrossProducts:
+        """Cross-products of the rows with the weights at the conditional modes."""
+        return self.core.working_products(psi)
+
+    def options(self) -> dict[str, Any]:
+        """What the fit was told."""
+        return asdict(self._arguments[2])
+
     def effects_covariance(self, psi: Array) -> _core.EffectsCovariance:
         """Covariance of the random effects given the coefficients, with the weights at the conditional modes."""
-        problem = _core.Problem(self.problem, self.core.working_products(psi))
-        return _core.EffectsCovariance(problem, psi[:len(theta_names(self._arguments[0].terms))])
+        return working_covariance(self.products(psi), psi[:len(theta_names(self._arguments[0].terms))])
 
     def internal_derivatives(self, x: Array) -> tuple[Array, Array]:
         """Gradient and Hessian in the core's coordinates, whose columns are centred and scaled.
@@ -131,6 +139,11 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
         x = self.core.to_internal(psi)
         gradients = self.core.cluster_gradients(x, clusters, n_clusters, internal=True)
         return ClusterScores(gradients, self.internal_derivatives(x)[1], self.problem.coefficient_map)
+
+
+def working_covariance(products: _core.CrossProducts, theta: Array) -> _core.EffectsCovariance:
+    """Covariance of the random effects of a generalized model from its products with the working weights."""
+    return _core.EffectsCovariance(_core.Problem(products, "auto", 0.0, True), theta)
 
 
 def _core_family(family: Family) -> _core.Family:

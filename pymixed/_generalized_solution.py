@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -153,14 +153,18 @@ class GLMMSolution(ReportedSolution[GLMMParams]):
         return FixedDfTests(self.coefficients, vcov, np.inf)
 
     def _residual_variance(self, null: Any) -> float:
-        design, params = self._design, self.params
-        if design.zero_inflation is not None:
+        if self._design.zi_names:
             raise InputError("shares of variance: expected a model without zero inflation")
         if null is not None and not (isinstance(null, GLMMSolution) and null.n_obs == self.n_obs):
             raise InputError(f"null: expected a generalized fit to the same rows, got {null!r}")
-        source = self if null is None else null
-        mean = marginal_mean(self._family, source._design, source.params, source.fitted_values)
-        return distribution_variance(self._family, params.family_parameters, mean)
+        mean = (self if null is None else null)._mean_response
+        return distribution_variance(self._family, self.family_parameters, mean)
+
+    @cached_property
+    def _mean_response(self) -> float:
+        if not self._design.has_rows:
+            return float(self._design.held("mean"))
+        return marginal_mean(self._family, self._design, self.params, self.fitted_values)
 
     def _conditional_covariances(self) -> tuple[Array, ...]:
         return self._engine.conditional_covariances(self._parameters(self.theta, None, None)[0])
@@ -222,7 +226,7 @@ class GLMMSolution(ReportedSolution[GLMMParams]):
     @property
     def linear_predictor(self) -> Array:
         """Offset + Xβ + Zb (n,)."""
-        return self.params.linear_predictor
+        return self.params.linear_predictor if self._design.has_rows else self.predict()
 
     @cached_property
     def _conditional(self) -> ConditionalResponse:
@@ -244,6 +248,8 @@ class GLMMSolution(ReportedSolution[GLMMParams]):
 
         This is lme4's ``deviance``, not minus twice the log-likelihood.
         """
+        if not self._design.has_rows:
+            return float(self._design.held("deviance"))
         try:
             return self._conditional.deviance
         except InputError:
@@ -252,6 +258,8 @@ class GLMMSolution(ReportedSolution[GLMMParams]):
     @cached_property
     def overdispersion(self) -> Overdispersion:
         """Squared Pearson residuals, over the dispersion where the family has one, against their expectation."""
+        if not self._design.has_rows:
+            return Overdispersion(**self._design.held("overdispersion"))
         return self._conditional.overdispersion(self.n_obs - self.params.n_parameters)
 
     def resid(self, kind: str = "response", seed: int | None = None) -> Array:
@@ -352,14 +360,29 @@ class GLMMSolution(ReportedSolution[GLMMParams]):
             Criteria, quantiles of the scaled Pearson residuals, random effects, fixed effects with z tests, zero
             inflation, the family's parameters, correlations, and notes on anything unusual.
         """
-        try:
-            quantiles = np.quantile(self._conditional.scaled_residuals, _QUANTILES)
-        except InputError:  # a custom family without a variance
-            quantiles = None
         findings = [str(warning) for warning in self.warnings
                     if isinstance(warning, (BoundaryWarning, SeparationWarning))]
-        return summarize_generalized(self.params, self._design.formula, quantiles, self.singularity,
+        return summarize_generalized(self.params, self._design.formula, self._residual_quantiles, self.singularity,
                                      self._rows_dropped, findings)
+
+    @property
+    def _residual_quantiles(self) -> Array | None:
+        if not self._design.has_rows:
+            held: Array | None = self._design.held("residual_quantiles")
+            return held
+        try:
+            return np.asarray(np.quantile(self._conditional.scaled_residuals, _QUANTILES))
+        except InputError:  # a custom family without a variance
+            return None
+
+    def _held_numbers(self) -> dict[str, Any]:
+        quantiles, design = self._residual_quantiles, self._design
+        try:
+            overdispersion = asdict(self.overdispersion)
+        except InputError:
+            overdispersion = None
+        return {"residual_quantiles": None if quantiles is None else list(quantiles), "deviance": self.deviance,
+                "overdispersion": overdispersion, "mean": None if design.zi_names else self._mean_response}
 
     def __repr__(self) -> str:
         return self._described(f"{self.family_name} ({self.link_name}), {self.info['method']}")

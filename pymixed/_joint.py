@@ -78,10 +78,10 @@ def blocks(terms: Sequence[RandomTerm]) -> Iterator[range]:
 
 
 def central_differences(values: Callable[[Array], Array], x: Array, free: NDArray[np.bool_], m: int) -> Array:
-    """Derivatives of m values in the free entries of x, a row each; zero in the others."""
+    """Derivatives in the free entries of x of m values as functions of a step from x, a row each; else zero."""
     out = np.zeros((len(x), m))
     for i in np.flatnonzero(free):
         step = np.zeros(len(x))
         step[i] = STEP * max(1.0, abs(x[i]))
-        out[i] = (values(x + step) - values(x - step)) / (2.0 * step[i])
+        out[i] = (values(step) - values(-step)) / (2.0 * step[i])
     return out

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -128,11 +129,13 @@ class LinearEngine(CoreEngine[_core.Deviance]):
         return ConstrainedFit(status, gain, deviance, slope, np.append(theta, np.log(sigma)), coefficients,
                               n_evaluations)
 
-    def unscaled_covariance(self, theta: Array) -> Array:
-        """Covariance of the coefficients over sigma²."""
-        estimates = self.core.estimates(theta)
-        assert estimates is not None, "theta is near the estimates"
-        return estimates[1]
+    def products(self, theta: Array) -> _core.CrossProducts:
+        """Cross-products that the model is fitted to."""
+        return cross_products(self._arguments[0])
+
+    def options(self) -> dict[str, Any]:
+        """What the fit was told."""
+        return asdict(self._arguments[1])
 
     def effects_covariance(self, theta: Array) -> _core.EffectsCovariance:
         """Covariance of the random effects over sigma²."""

@@ -220,20 +220,19 @@ class LMMSolution(ReportedSolution[LMMParams]):
 
     def _row_df(self, rows: PredictedRows, of_new_response: bool, total: Array) -> Array:
         """Satterthwaite's degrees of freedom 2 v² / Var(v) of the variances of rows (m,)."""
-        terms, sigma2, engine = self._design.terms, self.residual_variance, self._engine
-        vcov_varpar = self._uncertainty.vcov_varpar
-        x, to_user = engine.coordinates(self.theta)
+        terms, sigma2, uncertainty = self._design.terms, self.residual_variance, self._uncertainty
+        x, to_user = self._engine.coordinates(self.theta)
 
-        def at(x: Array) -> Array:
-            theta = to_user(x)
-            joint = JointCovariance(engine.effects_covariance(theta), sigma2 * engine.unscaled_covariance(theta),
-                                    sigma2)
+        def at(step: Array) -> Array:
+            theta = to_user(x + step)
+            vcov = self.params.vcov + np.tensordot(step, uncertainty.jac_vcov_beta[:-1], 1)
+            joint = JointCovariance(self._engine.effects_covariance(theta), vcov, sigma2)
             covariances = [term.matrix for term in term_covariances(terms, theta, sigma2)]
             return rows.error_variances(joint, covariances, of_new_response)
 
-        free = vcov_varpar.diagonal()[:-1] > 0.0
+        free = uncertainty.vcov_varpar.diagonal()[:-1] > 0.0
         gradient = np.vstack([central_differences(at, x, free, len(total)), 2.0 * total / self.residual_std])
-        return np.asarray(2.0 * total**2 / (gradient * (vcov_varpar @ gradient)).sum(axis=0))
+        return np.asarray(2.0 * total**2 / (gradient * (uncertainty.vcov_varpar @ gradient)).sum(axis=0))
 
     def residuals_for(self, newdata: Any, re: str | Iterable[str] = "all", new_levels: str = "error",
                       offset: ArrayLike | None = None) -> Array:
@@ -326,9 +325,19 @@ class LMMSolution(ReportedSolution[LMMParams]):
             Criterion, quantiles of the scaled residuals where the rows are there, random effects, fixed effects with t
             tests, their correlations, and notes on anything unusual.
         """
-        quantiles = (np.quantile(self.resid("pearson") / self.residual_std, _QUANTILES) if self._design.has_rows
-                     else None)
-        return summarize_linear(self.params, self._design.formula, quantiles, self.singularity, self._rows_dropped)
+        return summarize_linear(self.params, self._design.formula, self._residual_quantiles, self.singularity,
+                                self._rows_dropped)
+
+    @property
+    def _residual_quantiles(self) -> Array | None:
+        if not self._design.has_rows:
+            held: Array | None = self._design.held("residual_quantiles")
+            return held
+        return np.asarray(np.quantile(self.resid("pearson") / self.residual_std, _QUANTILES))
+
+    def _held_numbers(self) -> dict[str, Any]:
+        quantiles = self._residual_quantiles
+        return {} if quantiles is None else {"residual_quantiles": list(quantiles)}
 
     def __repr__(self) -> str:
         return self._described("REML" if self.reml else "ML")

@@ -139,19 +139,22 @@ def model_matrix(formula: str | ModelSpec, columns: Mapping[str, Column], n: int
     return Block(built.__wrapped__, column_names(spec), spec)
 
 
-def factor_expressions(text: str, whole: str) -> tuple[str, ...]:
-    """The expressions whose products are the columns of a part of the `whole` formula."""
+def parsed_terms(text: str, whole: str) -> Formula:
+    """The terms of a part of the `whole` formula."""
     try:
-        terms = _formula(text)
+        return _formula(text)
     except (FormulaicError, SyntaxError) as error:
         raise FormulaError(f"in {text!r}: {str(error).splitlines()[0]}", whole) from error
-    return tuple(dict.fromkeys(factor.expr for term in terms for factor in term.factors))
+
+
+def factor_expressions(text: str, whole: str) -> tuple[str, ...]:
+    """The expressions whose products are the columns of a part of the `whole` formula."""
+    return tuple(dict.fromkeys(factor.expr for term in parsed_terms(text, whole) for factor in term.factors))
 
 
 def with_state(text: str, whole: str, state: dict[str, Any]) -> ModelSpec:
     """A part of the `whole` formula with the state of its transforms, to be encoded for the first time."""
-    factor_expressions(text, whole)  # says what is wrong with it
-    return ModelSpec(formula=_formula(text), transform_state=state)
+    return ModelSpec(formula=parsed_terms(text, whole), transform_state=state)
 
 
 def transform_state(expressions: Sequence[str], columns: Mapping[str, Column], n: int, whole: str) -> dict[str, Any]:

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._common import Array, P, check_choice
-from ._described_solution import DescribedSolution
 from ._inference.intervals import normal_quantile
 from ._joint import JointCovariance
 from ._prediction import NEW_LEVELS, PredictedRows, asked_groups, predicted_rows
+from ._saved_solution import SavedSolution
 from .errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Uncertainty(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PredictedSolution(DescribedSolution[P]):
+class PredictedSolution(SavedSolution[P]):
     """A fitted mixed model with its predictions; see the two kinds."""
 
     @overload
@@ -142,11 +142,6 @@ class PredictedSolution(DescribedSolution[P]):
     def _effects_scale(self) -> float:
         """Variance that the relative covariance of the random effects is multiplied with."""
         return 1.0
-
-    @property
-    def _criterion_point(self) -> Array:
-        """Parameters of the criterion at the estimates."""
-        return self.theta
 
     @cached_property
     def _joint_covariance(self) -> JointCovariance:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ._fitting import Timer
 from ._linear import LinearOptions, fit_linear
 from ._streams.batches import ROWS, Source, read_source
-from ._streams.design import StreamedDesign
+from ._streams.design import streamed_design
 from ._streams.encoding import StreamEncoding
 from ._streams.files import read_statistics, write_statistics
 from ._streams.levels import check_limits
@@ -252,7 +252,7 @@ class CrossProducts:
         options = LinearOptions(tol, max_iter, optimizer, n_threads, method, reml, compute_satterthwaite)
         timer = Timer()
         with timer.section("setup"):
-            design = StreamedDesign(self._statistics)
+            design = streamed_design(self._statistics)
         return fit_linear(design, timer, options)
 
     # ---- what it holds -----------------------------------------------------------------------------------------------

@@ -229,6 +229,10 @@ class MixedDesign(ModelParts):
         """Cross-products of the core that stand in for the rows; None of a design with rows."""
         return None
 
+    def held(self, name: str) -> Any:
+        """A number that a result once found from rows that are gone; None of a design with rows."""
+        return None
+
     @cached_property
     def sums(self) -> RowSums:
         """Sums over the rows."""

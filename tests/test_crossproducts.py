@@ -442,7 +442,7 @@ def test_a_fit_without_rows_pickles_and_prints() -> None:
     fit = pickle.loads(pickle.dumps(both()[0]))
     assert str(fit.summary()) == str(both()[0].summary())
     assert repr(fit) == repr(both()[0])
-    assert repr(fit._design) == "<StreamedDesign>"
+    assert repr(fit._design) == "<RowlessDesign>"
     assert gap(fit.deviance_at(fit.theta), both()[0].deviance_at(fit.theta)) == 0.0
 
 

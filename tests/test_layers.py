@@ -24,9 +24,14 @@ def of_streams(*modules: str) -> set[str]:
     return {f"_streams.{name}" for name in modules}
 
 
+def of_saved(*modules: str) -> set[str]:
+    """Modules of the folder _saved."""
+    return {f"_saved.{name}" for name in modules}
+
+
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_inference", "_many", "_streams"},
+    {"errors", "_inference", "_many", "_saved", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters", "_archives"},
     {"_frames", "_executors"},
@@ -41,10 +46,15 @@ PYTHON_LAYERS = [
     {"_from_arrays", "_from_formula"},
     {"_checks"},
     {"design"},
+    of_saved("plain"),
+    of_saved("rowless", "safety", "specs"),
+    of_saved("encoders"),
     of_inference("clusters"),
     of_inference("resampling"),
     {"_engine"},
     {"inference", "_memory"},
+    of_saved("values"),
+    of_saved("writing"),
     {"_joint", "_averaged"},
     of_inference("kenward_roger"),
     {"_prediction", "_predictive"},
@@ -60,6 +70,7 @@ PYTHON_LAYERS = [
     {"_bounded_solution"},
     of_inference("pbtest"),
     {"_described_solution"},
+    {"_saved_solution"},
     {"_predicted_solution"},
     {"_simulated_solution"},
     {"_diagnosed_solution"},
@@ -74,6 +85,8 @@ PYTHON_LAYERS = [
     {"_fitting"},
     {"_refits"},
     {"_linear", "_generalized"},
+    of_saved("criterion"),
+    of_saved("reading"),
     of_many("triangles", "moderation", "rows", "responses"),
     of_many("fits", "designs", "jobs"),
     of_many("running"),
@@ -85,7 +98,7 @@ PYTHON_LAYERS = [
 ]
 # Who may import the compiled core.
 CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
-              *of_streams("statistics", "design", "files")}
+              *of_streams("statistics", "files"), *of_saved("rowless", "criterion", "reading")}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
 # line work together and may include one another.

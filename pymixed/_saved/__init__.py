@@ -1,0 +1,1 @@
+"""Model files: fits without their rows, as plain values in which nothing can execute."""
