@@ -174,6 +174,12 @@ class Criterion(Protocol):
     def effects_covariance(self, parameters: Array) -> EffectsCovariance:
         """Covariance of the random effects, over sigma² for a linear model."""
 
+    def group_modes(self, parameters: Array, design: MixedDesign) -> tuple[Array, ...]:
+        """Conditional modes of the levels of other rows, whose offset holds all but the random effects."""
+
+    def group_covariance(self, parameters: Array, design: MixedDesign, column: Array) -> EffectsCovariance:
+        """Covariance of the random effects of other rows, with one column (n,) in the place of X."""
+
     def products(self, parameters: Array) -> Any:
         """Cross-products of the core that `effects_covariance` rests on."""
 

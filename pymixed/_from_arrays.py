@@ -106,8 +106,8 @@ class ArrayEncoder:
             tuple(labels[seen.name].labels() if seen.name in labels else np.full(m, None) for seen in parts.factors),
             tuple(_term_data(term, data) if term.group in effects else () for term in self.terms))
 
-    def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None,
-                      groups: Collection[str]) -> ObservedRows:
+    def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
+                      weights: ArrayLike | str | None = None, family: Family | None = None) -> ObservedRows:
         """Refused: new data of arrays have no response."""
         raise InputError("the model was fitted from arrays; residuals of new rows need a formula, which says what the "
                          "response is: see pymixed.lmer")

@@ -185,18 +185,19 @@ class FormulaEncoder:
         used = self._complete(Table(newdata, "newdata"), asked, used_factors, offset, "raise")
         return self._encoded(parts, asked, used, used_factors)[0]
 
-    def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None,
-                      groups: Collection[str]) -> ObservedRows:
+    def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
+                      weights: ArrayLike | str | None = None, family: Family | None = None) -> ObservedRows:
         """Encode new data and their responses, in the rows where nothing is missing."""
         if not self.parsed.response:
             raise InputError("the model's response was no column that the formula names, and new rows have none")
         used_factors = self._used(parts, groups)
         asked = self._asked(used_factors, True)
         table = Table(newdata, "newdata")
-        used = self._complete(table, asked, used_factors, offset, "drop")
+        used = self._complete(table, asked, used_factors, offset, "drop", weights)
         rows, blocks = self._encoded(parts, asked, used, used_factors)
-        y, _ = finish(_response(asked, used.columns, blocks, used.n), None, asked.response, None, used.rows)
-        return ObservedRows(rows, y, used.rows, table.n_rows)
+        y, prior = finish(_response(asked, used.columns, blocks, used.n), used.weights, asked.response, family,
+                          used.rows)
+        return ObservedRows(rows, y, prior, used.rows, table.n_rows)
 
     def _used(self, parts: ModelParts, groups: Collection[str]) -> list[tuple[str, ...]]:
         """Columns crossed by the grouping factors that are wanted."""
@@ -209,12 +210,13 @@ class FormulaEncoder:
         return asked if with_response else replace(asked, response="", counts=())
 
     def _complete(self, table: Table, asked: ParsedFormula, used: Iterable[tuple[str, ...]],
-                  offset: ArrayLike | None, na_action: str) -> CompleteColumns:
+                  offset: ArrayLike | None, na_action: str,
+                  weights: ArrayLike | str | None = None) -> CompleteColumns:
         known = self._offset(table, offset)
         return complete_columns(
             {name: self.column(table, name) for name in variables(asked, self.categorical)},
             {name: table.factor(name) for name in dict.fromkeys(chain.from_iterable(used))},
-            None, known, table.n_rows, na_action)
+            per_row("weights", weights, table), known, table.n_rows, na_action)
 
     def _encoded(self, parts: ModelParts, asked: ParsedFormula, used: CompleteColumns,
                  used_factors: Collection[tuple[str, ...]]) -> tuple[NewRows, dict[str, Block]]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -66,7 +66,38 @@ class GeneralizedOptions(FitOptions):
                              f"{factors}")
 
 
-class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
+class GroupCriterion:
+    """What generalized models say of rows that are not those of the fit, the estimates held."""
+
+    _arguments: tuple[MixedDesign, Family, GeneralizedOptions]
+
+    def options(self) -> dict[str, Any]:
+        """What the fit was told."""
+        return asdict(self._arguments[2])
+
+    def group_modes(self, psi: Array, design: MixedDesign) -> tuple[Array, ...]:
+        """Conditional modes of the levels of other rows, whose offset holds all but the random effects."""
+        engine, psi = self._of_rows(psi, design, np.empty((design.n, 0)))
+        estimates = engine.core.estimates(psi)
+        if estimates is None:
+            raise InputError("newdata: the conditional modes of the random effects were not found")
+        return estimates[2]
+
+    def group_covariance(self, psi: Array, design: MixedDesign, column: Array) -> _core.EffectsCovariance:
+        """Covariance of the random effects of other rows, with one column in the place of X."""
+        engine, psi = self._of_rows(psi, design, column[:, None])
+        return engine.effects_covariance(psi)
+
+    def _of_rows(self, psi: Array, design: MixedDesign, X: Array) -> tuple[GeneralizedEngine, Array]:
+        """The criterion of other rows, and its parameters: coefficients are zero, the offset has their part."""
+        _, family, options = self._arguments
+        m, k = len(theta_names(design.terms)), len(family.distribution.estimated) + len(design.zi_names)
+        rows = replace(design, X=X, coefficient_names=tuple(f"x{j}" for j in range(X.shape[1])))
+        engine = GeneralizedEngine(rows, family, replace(options, n_agq=1))
+        return engine, np.concatenate([psi[:m], np.zeros(X.shape[1]), psi[len(psi) - k:]])
+
+
+class GeneralizedEngine(GroupCriterion, CoreEngine[_core.GeneralizedDeviance]):
     """The criterion of one model, evaluated by the core; see `pymixed._engine.Criterion`.
 
     Pickles as the design and the family and builds the core's part anew where it is loaded.
@@ -118,10 +149,6 @@ class GeneralizedEngine(CoreEngine[_core.GeneralizedDeviance]):
     def products(self, psi: Array) -> _core.CrossProducts:
         """Cross-products of the rows with the weights at the conditional modes."""
         return self.core.working_products(psi)
-
-    def options(self) -> dict[str, Any]:
-        """What the fit was told."""
-        return asdict(self._arguments[2])
 
     def effects_covariance(self, psi: Array) -> _core.EffectsCovariance:
         """Covariance of the random effects given the coefficients, with the weights at the conditional modes."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ._common import Array
 from ._engine import EffectsCovariance
 from ._parts import RandomTerm, TermData
+from .design import MixedDesign
 
 Codes = Sequence[NDArray[np.int32]]
 STEP = 1e-4  # in theta: central differences with it are good to 1e-8 of a smooth function
@@ -75,6 +76,29 @@ def blocks(terms: Sequence[RandomTerm]) -> Iterator[range]:
         first = used.get(term.factor, 0)
         used[term.factor] = first + len(term.columns)
         yield range(first, used[term.factor])
+
+
+def level_covariances(effects: EffectsCovariance, design: MixedDesign) -> tuple[Array, ...]:
+    """Diagonal blocks of Q per grouping factor (levels, c, c), from variances of sums of two columns."""
+    return tuple(_level_covariances(effects, design, i) for i in range(len(design.factors)))
+
+
+def _level_covariances(effects: EffectsCovariance, design: MixedDesign, position: int) -> Array:
+    n_levels = len(design.factors[position].levels)
+    of_factor = [term.factor == position for term in design.terms for _ in term.columns]
+    own = np.flatnonzero(of_factor).tolist()
+    codes = [np.arange(n_levels, dtype=np.int32) if i == position else np.full(n_levels, -1, np.int32)
+             for i in range(len(design.factors))]
+
+    def variance(*chosen: int) -> Array:
+        return effects.random_variances(codes, [np.full(n_levels, float(j in chosen)) for j in range(len(of_factor))])
+
+    out = np.empty((n_levels, len(own), len(own)))
+    for a, first in enumerate(own):
+        out[:, a, a] = variance(first)
+        for b, second in enumerate(own[:a]):
+            out[:, a, b] = out[:, b, a] = 0.5 * (variance(first, second) - out[:, a, a] - out[:, b, b])
+    return out
 
 
 def central_differences(values: Callable[[Array], Array], x: Array, free: NDArray[np.bool_], m: int) -> Array:

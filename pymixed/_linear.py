@@ -141,20 +141,26 @@ class LinearEngine(CoreEngine[_core.Deviance]):
         """Covariance of the random effects over sigma²."""
         return _core.EffectsCovariance(self.problem, theta)
 
+    def group_modes(self, theta: Array, design: MixedDesign) -> tuple[Array, ...]:
+        """Conditional modes of the levels of other rows, whose offset holds all but the random effects."""
+        residuals = design.y if design.offset is None else design.y - design.offset
+        return tuple(modes[..., 0] for modes in self.group_covariance(theta, design, residuals).fixed_modes())
+
+    def group_covariance(self, theta: Array, design: MixedDesign, column: Array) -> _core.EffectsCovariance:
+        """Covariance of the random effects of other rows, with one column in the place of X."""
+        products = _core.CrossProducts(design.y, column[:, None], *structure(design), design.weights, None)
+        return _core.EffectsCovariance(_core.Problem(products, "auto", 0.0, True), theta)
+
     def fixed_modes(self, theta: Array) -> tuple[Array, ...]:
         """Modes of the columns of X that have a coefficient, per grouping factor (levels, c, p)."""
-        return self.core.fixed_modes(theta)
+        return self.effects_covariance(theta).fixed_modes()
 
     def modes_of(self, theta: Array, columns: Array) -> tuple[Array, ...]:
         """Modes of any columns (n, k), per grouping factor (levels, c, k): each takes the place of X in a problem."""
-        found = [self._modes_of_column(theta, np.ascontiguousarray(column)) for column in columns.T]
+        design = self._arguments[0]
+        found = [self.group_covariance(theta, design, np.ascontiguousarray(column)).fixed_modes()
+                 for column in columns.T]
         return tuple(np.concatenate(modes, axis=2) for modes in zip(*found, strict=True))
-
-    def _modes_of_column(self, theta: Array, column: Array) -> tuple[Array, ...]:
-        design, options = self._arguments
-        products = _core.CrossProducts(design.y, column[:, None], *structure(design), design.weights, design.offset)
-        problem = make_problem(lambda limit: _core.Problem(products, options.method, limit), design)
-        return _core.Deviance(problem, False, options.n_threads or 1).fixed_modes(theta)
 
     def kenward_roger_cost(self) -> ComputingCost:
         """What `kenward_roger_sums` takes."""

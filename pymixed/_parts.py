@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._categorical import Categorical
+from ._family import Family
 from ._frames import Column, FloatArray
 from .errors import InputError
 from .formula import INTERCEPT
@@ -258,6 +259,8 @@ class ObservedRows:
         Those in which nothing is missing.
     y : (m,) array
         Their responses.
+    weights : (m,) array or None
+        Their prior weights.
     positions : (m,) array or None
         Where they stand in the new data, None where all are complete.
     n_given : int
@@ -266,6 +269,7 @@ class ObservedRows:
 
     rows: NewRows
     y: FloatArray
+    weights: FloatArray | None
     positions: NDArray[np.intp] | None
     n_given: int
 
@@ -277,8 +281,8 @@ class Encoder(Protocol):
                  effects: Collection[str]) -> NewRows:
         """Encode new data; levels of grouping factors in `groups`, columns of the terms of those in `effects`."""
 
-    def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None,
-                      groups: Collection[str]) -> ObservedRows:
+    def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
+                      weights: ArrayLike | str | None = None, family: Family | None = None) -> ObservedRows:
         """Encode new data and their responses; an `InputError` where there was no formula."""
 
     def fixed_terms(self, parts: ModelParts) -> tuple[ModelTerm, ...]:

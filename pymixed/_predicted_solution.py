@@ -3,9 +3,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,12 +13,15 @@ from numpy.typing import ArrayLike
 from ._common import Array, P, check_choice
 from ._inference.intervals import normal_quantile
 from ._joint import JointCovariance
-from ._prediction import NEW_LEVELS, PredictedRows, asked_groups, predicted_rows
+from ._prediction import NEW_LEVELS, PredictedRows, asked_groups, predicted_rows, with_modes
 from ._saved_solution import SavedSolution
+from ._updates import UpdatedCriterion, group_rows
 from .errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Self = TypeVar("Self", bound="PredictedSolution[Any]")
 
 TYPES = ("link", "response", "marginal")
 INTERVALS = ("confidence", "prediction")
@@ -128,6 +131,58 @@ class PredictedSolution(SavedSolution[P]):
         if interval is None and not se:
             return self._means(rows, type)
         return _table(self._uncertain(rows, type, interval, level, newdata is None), newdata)
+
+    def update_groups(self: Self, newdata: Any, weights: ArrayLike | str | None = None,
+                      offset: ArrayLike | None = None) -> Self:
+        """Learn the random effects of new or changed groups from their rows, without fitting again.
+
+        Coefficients, variances and the family's parameters stay. The levels of all grouping factors that occur in the
+        rows get the conditional modes that these rows alone give, together, where they had others or none before; the
+        other levels keep theirs.
+
+        Parameters
+        ----------
+        newdata : table
+            Rows with their responses, all that are known of these levels; rows that lack a value are left out.
+        weights : array_like (rows,) or str, optional
+            Prior weights, where the model has them.
+        offset : array_like (rows,), optional
+            That of the rows, where the fit was given its own as an array.
+
+        Returns
+        -------
+        LMMSolution or GLMMSolution
+            The model with these modes, for `predict` (with its standard errors), `ranef` and `save`; what it tells of
+            the fit itself is the fit's.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            A column that is missing or of another kind, a response that the family does not have, or a model that was
+            fitted from arrays.
+
+        Examples
+        --------
+        >>> import pymixed as pm
+        >>> data = pm.datasets.load("sleepstudy")
+        >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", data[data["Subject"] != "308"])
+        >>> known = fit.update_groups(data[data["Subject"] == "308"])
+        >>> known.ranef()["Subject"].loc["308"].round(2).tolist()
+        """
+        design, family = self._design, self._response_family
+        groups = [factor.name for factor in design.factors]
+        observed = design.encoder.observed_rows(design, newdata, offset, groups, weights, family)
+        rows = with_modes(design, self.params, observed.rows, (), "population")
+        if family is not None:
+            family.distribution.check_response(observed.y, observed.weights, f"response {design.response_name!r}",
+                                               observed.positions)
+        found = group_rows(design, observed, rows.X, rows.fixed_part)
+        point = self._criterion_point
+        modes = found.extended(list(self.random_effects.values()), self._engine.group_modes(point, found.design))
+        params = replace(self.params, random_effects=dict(zip(groups, modes, strict=True)),
+                         n_groups={name: len(values) for name, values in zip(groups, modes, strict=True)})
+        return replace(self, _result=replace(self._result, params=params), _design=design.with_levels(found.all_levels),
+                       _engine=UpdatedCriterion(self._engine, found))
 
     @abstractmethod
     def _means(self, rows: PredictedRows, scale: str) -> Array:

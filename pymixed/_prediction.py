@@ -120,7 +120,7 @@ def predicted_rows(design: MixedDesign, params: MixedParams, newdata: Any, group
         raise InputError("offset: expected only together with newdata, the rows of the fit have theirs")
     else:
         rows = _own_rows(design)
-    return _with_modes(design, params, rows, groups, new_levels, None)
+    return with_modes(design, params, rows, groups, new_levels)
 
 
 def residuals_of(design: MixedDesign, params: MixedParams, newdata: Any, re: str | Iterable[str], new_levels: str,
@@ -131,7 +131,7 @@ def residuals_of(design: MixedDesign, params: MixedParams, newdata: Any, re: str
     observed = design.encoder.observed_rows(design, newdata, offset, groups)
     residuals = np.full(observed.n_given, np.nan)
     complete = slice(None) if observed.positions is None else observed.positions
-    rows = _with_modes(design, params, observed.rows, groups, new_levels, observed.positions)
+    rows = with_modes(design, params, observed.rows, groups, new_levels, observed.positions)
     residuals[complete] = observed.y - rows.linear_predictor
     return residuals
 
@@ -155,8 +155,8 @@ def _own_rows(design: MixedDesign) -> NewRows:
     return NewRows(design.X, design.offset, design.zero_inflation, codes, labels, data)
 
 
-def _with_modes(design: MixedDesign, params: MixedParams, rows: NewRows, groups: tuple[str, ...], new_levels: str,
-                positions: NDArray[np.intp] | None) -> PredictedRows:
+def with_modes(design: MixedDesign, params: MixedParams, rows: NewRows, groups: tuple[str, ...], new_levels: str,
+               positions: NDArray[np.intp] | None = None) -> PredictedRows:
     """Encoded rows with the modes of some grouping factors, `positions` being theirs in the user's data."""
     m, codes, new = len(rows.X), [], []
     for factor, found, labels in zip(design.factors, rows.codes, rows.labels, strict=True):

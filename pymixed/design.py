@@ -5,13 +5,13 @@ encodes new rows for predictions.
 """
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ._checks import check
 from ._family import Family
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ._model_matrix import Contrast
 
 __all__ = ["GroupingFactor", "MixedDesign", "NewRows", "RandomTerm", "Term"]
+
+Self = TypeVar("Self", bound="MixedDesign")
 
 NaAction: TypeAlias = Literal["drop", "raise"]
 
@@ -228,6 +230,11 @@ class MixedDesign(ModelParts):
     def products(self) -> Any:
         """Cross-products of the core that stand in for the rows; None of a design with rows."""
         return None
+
+    def with_levels(self: Self, levels: Sequence[NDArray[Any]]) -> Self:
+        """The design with more levels of its grouping factors, behind those that its rows have."""
+        return replace(self, factors=tuple(replace(factor, levels=labels)
+                                           for factor, labels in zip(self.factors, levels, strict=True)))
 
     def held(self, name: str) -> Any:
         """A number that a result once found from rows that are gone; None of a design with rows."""

@@ -12,6 +12,7 @@ using Codes = pybind11::array_t<std::int32_t, pybind11::array::c_style>;
 void bind_crossproducts(pybind11::module_& module);
 void bind_problem(pybind11::module_& module);
 void bind_deviance(pybind11::module_& module);
+void bind_effects(pybind11::module_& module);
 void bind_family(pybind11::module_& module);
 void bind_generalized(pybind11::module_& module);
 void bind_refit(pybind11::module_& module);

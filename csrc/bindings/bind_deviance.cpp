@@ -78,16 +78,6 @@ void bind_deviance(py::module_& module) {
             },
             py::arg("theta"), "Var(b | y) / sigma^2 per factor: (n_levels, c, c).")
         .def(
-            "fixed_modes",
-            [](SharedDeviance& self, const Vector& theta) {
-                auto values = self.run_at(theta, false, [](Deviance& deviance) {
-                    deviance.differentiate();
-                    return deviance.fixed_modes();
-                });
-                return by_factor(self.problem().layout(), std::move(values), self.problem().p());
-            },
-            py::arg("theta"), "T M^-1 T'Z'WX per factor: (n_levels, c, p).")
-        .def(
             "kenward_roger_cost",
             [](SharedDeviance& self) {
                 const KenwardRogerCost cost = kenward_roger_cost(self.problem());

@@ -94,6 +94,22 @@ void bind_generalized(py::module_& module) {
             },
             py::arg("psi"), "Var(b | y) per factor: (n_levels, c, c).")
         .def(
+            "working_rows",
+            [](SharedGeneralizedDeviance& self, const Vector& psi) {
+                return self.run_at(psi, false, [](GeneralizedDeviance& criterion) {
+                    return std::make_tuple(criterion.working_weights(), criterion.working_scores());
+                });
+            },
+            py::arg("psi"), "The criterion's weights and d log f / d eta of every row, with the prior weights.")
+        .def(
+            "working_products",
+            [](SharedGeneralizedDeviance& self, const Vector& psi) {
+                return self.run_at(psi, false, [](GeneralizedDeviance& criterion) {
+                    return std::make_shared<CrossProducts>(criterion.working_products());
+                });
+            },
+            py::arg("psi"), "Sums over the rows with the criterion's weights.")
+        .def(
             "cluster_gradients",
             [](SharedGeneralizedDeviance& self, const Vector& psi, const Codes& clusters, Index n_clusters,
                bool internal) {

@@ -7,13 +7,13 @@ using namespace pymixed;
 
 void bind_problem(py::module_& module) {
     py::class_<Problem, std::shared_ptr<Problem>>(module, "Problem")
-        .def(py::init(
-                 [](const std::shared_ptr<CrossProducts>& products, const std::string& method, double memory_limit) {
-                     const Method chosen = parse_method(method);
-                     py::gil_scoped_release release;  // Python objects are not touched
-                     return std::make_shared<Problem>(products, chosen, memory_limit);
-                 }),
-             py::arg("products"), py::arg("method"), py::arg("memory_limit"))
+        .def(py::init([](const std::shared_ptr<CrossProducts>& products, const std::string& method, double memory_limit,
+                         bool independent) {
+                 const Method chosen = parse_method(method);
+                 py::gil_scoped_release release;  // Python objects are not touched
+                 return std::make_shared<Problem>(products, chosen, memory_limit, independent);
+             }),
+             py::arg("products"), py::arg("method"), py::arg("memory_limit"), py::arg("independent") = false)
         .def_property_readonly("n", &Problem::n)
         .def_property_readonly("p", &Problem::p)
         .def_property_readonly("kept", &Problem::kept)

@@ -9,6 +9,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     bind_crossproducts(module);
     bind_problem(module);
     bind_deviance(module);
+    bind_effects(module);
     bind_family(module);
     bind_generalized(module);
     bind_refit(module);

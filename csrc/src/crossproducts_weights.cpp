@@ -10,18 +10,16 @@ namespace pymixed {
 
 namespace {
 
-/// Sums that change with the weights of rows.
+/// Sums that change with the weights of rows, from values in the bases of the sums.
 struct Reweighting {
     const RandomEffects& layout;
-    const RandomBasis& basis;
     Matrix& XytXy;
     std::vector<FactorProducts>& factors;
     std::vector<CouplingProducts>& couplings;
-    std::vector<double> z;  // of one row: its values of all columns
 
-    void add(const Rows& rows, Index row, double weight, const double* x, Index p) {
-        for (Index j = 0; j < layout.n_columns(); ++j)
-            z[j] = rows.Z[j].is_constant() ? 1.0 : (rows.Z[j][row] - basis.shift(j)) / basis.scale(j);
+    /// @param x, z  the row's values of all columns
+    void add(const Rows& rows, Index row, double weight, const Vector& x, const Vector& z) {
+        const Index p = x.size();
         for (Index j = 0; j < p; ++j)
             for (Index i = 0; i < p; ++i)
                 XytXy(i, j) += weight * x[i] * x[j];
@@ -55,6 +53,36 @@ struct Reweighting {
 
 }  // namespace
 
+void CrossProducts::clear_sums() {
+    XytXy_.setZero();
+    for (FactorProducts& factor : factors_) {
+        std::fill(factor.ZtZ.begin(), factor.ZtZ.end(), 0.0);
+        std::fill(factor.ZtXy.begin(), factor.ZtXy.end(), 0.0);
+    }
+    for (CouplingProducts& coupling : couplings_)
+        std::fill(coupling.block.begin(), coupling.block.end(), 0.0);
+}
+
+CrossProducts CrossProducts::with_weights(const Rows& rows, const Vector& weights) const {
+    CrossProducts out = *this;
+    out.clear_sums();
+    out.column_sums_.setZero();
+    out.sum_weights_ = weights.sum();
+    out.sum_log_weights_ = 0.0;
+    Reweighting sums{layout_, out.XytXy_, out.factors_, out.couplings_};
+    Vector x(p()), z(layout_.n_columns());
+    for (Index i = 0; i < rows.n; ++i) {
+        for (Index j = 0; j < x.size(); ++j)
+            x[j] = rows.X[j][i];
+        for (Index j = 0; j < z.size(); ++j)
+            z[j] = rows.Z[j][i];
+        out.column_sums_.head(p()) += weights[i] * x;
+        sums.add(rows, i, weights[i], x, z);
+    }
+    out.peak_ = out.XytXy_.diagonal().cwiseMax(0.0);
+    return out;
+}
+
 CrossProducts CrossProducts::reweighted(const Rows& rows, const Vector& weights) const {
     const auto old_weight = [&](Index i) { return rows.weights == nullptr ? 1.0 : rows.weights[i]; };
     Index changed = 0;
@@ -76,21 +104,13 @@ CrossProducts CrossProducts::reweighted(const Rows& rows, const Vector& weights)
 
     // differences keep the rounding errors of what was there
     const bool anew = 2 * changed > rows.n || 2.0 * out.sum_weights_ < sum_weights_;
-    if (anew) {
-        out.XytXy_.setZero();
-        for (FactorProducts& factor : out.factors_) {
-            std::fill(factor.ZtZ.begin(), factor.ZtZ.end(), 0.0);
-            std::fill(factor.ZtXy.begin(), factor.ZtXy.end(), 0.0);
-        }
-        for (CouplingProducts& coupling : out.couplings_)
-            std::fill(coupling.block.begin(), coupling.block.end(), 0.0);
-    }
-    Reweighting sums{layout_,      random_,        out.XytXy_,
-                     out.factors_, out.couplings_, std::vector<double>(layout_.n_columns())};
+    if (anew)
+        out.clear_sums();
+    Reweighting sums{layout_, out.XytXy_, out.factors_, out.couplings_};
     Rows without_response = rows;
     without_response.y = {};
     RowPacker packer(without_response, fixed_);
-    Vector x(p());
+    Vector x(p()), z(layout_.n_columns());
     for (Index first = 0; first < rows.n; first += chunk_rows) {
         const Index m = std::min(chunk_rows, rows.n - first);
         const auto change = [&](Index i) { return anew ? weights[i] : weights[i] - old_weight(i); };
@@ -103,7 +123,9 @@ CrossProducts CrossProducts::reweighted(const Rows& rows, const Vector& weights)
         for (Index i = 0; i < m; ++i)
             if (const double weight = change(first + i); weight != 0.0) {
                 x = X.row(i).head(p());
-                sums.add(rows, first + i, weight, x.data(), p());
+                for (Index j = 0; j < z.size(); ++j)
+                    z[j] = rows.Z[j].is_constant() ? 1.0 : (rows.Z[j][first + i] - random_.shift(j)) / random_.scale(j);
+                sums.add(rows, first + i, weight, x, z);
             }
     }
     for (std::size_t f = 0; f < out.factors_.size(); ++f) {  // what differences leave in levels without rows

@@ -55,33 +55,6 @@ std::vector<std::vector<double>> Deviance::modes() {
     return out;
 }
 
-std::vector<std::vector<double>> Deviance::fixed_modes() {
-    const auto& factors = problem_.layout().factors();
-    const Leading& lead = problem_.leading();
-    const Index p = problem_.p();
-    const Matrix U = problem_.products().fixed_basis().U().topLeftCorner(p, p);
-    std::vector<std::vector<double>> out(factors.size());
-    for (std::size_t f = 0; f < factors.size(); ++f) {
-        const Index c = factors[f].n_cols;
-        const Matrix C_inverse = problem_.products().random_basis().user()[f].inverse();
-        std::vector<double> blocks(factors[f].size() * p);
-        RowMatrix rhs(c, lead.P);
-        Matrix internal(c, p);
-        for (Index g = 0; g < factors[f].n_levels; ++g) {
-            if (f == 0) {
-                scores_->leading_rhs_into(g, rhs.data());
-                internal = ConstMatrixMap(pls_->leading().K(lead.pattern[g]), c, c) * rhs.leftCols(p);
-            } else {
-                const Tail& tail = problem_.tail();
-                internal = scores_->tail_solution().block(tail.block_start[tail.block_of[f][g]], 0, c, p);
-            }
-            RowMatrixMap(blocks.data() + g * c * p, c, p) = C_inverse * internal * U;
-        }
-        out[factors[f].user_position] = std::move(blocks);
-    }
-    return out;
-}
-
 std::vector<std::vector<double>> Deviance::conditional_covariances() {
     const auto& factors = problem_.layout().factors();
     const Leading& lead = problem_.leading();

@@ -22,7 +22,7 @@ Matrix GeneralizedDeviance::unscaled_covariance() {
     const Index p = problem_.p();
     if (p == 0)
         return Matrix(0, 0);
-    const Vector& weights = expected_ ? rows_->weights : pirls_->weights();
+    const Vector& weights = criterion_weights();
     const Matrix WX = weights.asDiagonal() * data.X;
     Matrix R = Matrix::Zero(data.q, p), QR;
     for (Index j = 0; j < p; ++j)
@@ -40,12 +40,33 @@ Matrix GeneralizedDeviance::unscaled_covariance() {
     return lu.solve(lu.solve(inverse).transpose());
 }
 
-Vector GeneralizedDeviance::linear_predictor() const {
+const Vector& GeneralizedDeviance::criterion_weights() const {
+    return expected_ ? rows_->weights : pirls_->weights();
+}
+
+Vector GeneralizedDeviance::to_host_order(const Vector& rows) const {
     const SortedRows& data = problem_.rows();
     Vector out(data.n);
     for (Index i = 0; i < data.n; ++i)
-        out[data.order[i]] = pirls_->eta()[i];
+        out[data.order[i]] = rows[i];
     return out;
+}
+
+Vector GeneralizedDeviance::linear_predictor() const {
+    return to_host_order(pirls_->eta());
+}
+
+Vector GeneralizedDeviance::working_weights() const {
+    return to_host_order(criterion_weights());
+}
+
+Vector GeneralizedDeviance::working_scores() const {
+    return to_host_order(pirls_->score());
+}
+
+CrossProducts GeneralizedDeviance::working_products() const {
+    return problem_.linear().products().with_weights(problem_.rows().internal_rows(problem_.layout()),
+                                                     criterion_weights());
 }
 
 std::vector<std::vector<double>> GeneralizedDeviance::modes() const {
@@ -66,7 +87,7 @@ std::vector<std::vector<double>> GeneralizedDeviance::modes() const {
 std::vector<std::vector<double>> GeneralizedDeviance::conditional_covariances() {
     const auto& factors = problem_.layout().factors();
     PenalizedFactor& factor = pirls_->factor();
-    const Vector& weights = expected_ ? rows_->weights : pirls_->weights();
+    const Vector& weights = criterion_weights();
     Templates products = problem_.layout().make_templates();
     factor.update(weights.data(), parameters_->T());
     factor.invert(parameters_->T(), products);

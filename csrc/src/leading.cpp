@@ -1,5 +1,6 @@
 #include "leading.hpp"
 
+#include <Eigen/Cholesky>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -60,6 +61,17 @@ void Leading::sum_moments(const double* B) {
                     for (Index l = 0; l < P; ++l)
                         *out++ += b[i * P + k] * b[j * P + l];
     }
+}
+
+bool Leading::is_positive_definite(const Matrix& T) const {
+    Matrix M(c, c);
+    for (Index k = 0; k < n_patterns; ++k) {
+        M = T.transpose() * ConstMatrixMap(A.data() + k * c * c, c, c) * T;
+        M.diagonal().array() += 1.0;
+        if (M.llt().info() != Eigen::Success)
+            return false;
+    }
+    return true;
 }
 
 Leading::Leading(Index c, Index n_levels)

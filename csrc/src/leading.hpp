@@ -29,6 +29,8 @@ struct Leading {
     bool use_moments() const { return !moments.empty(); }
     /// @param B  rows Z_g'W[X y] of every level, row-major c x P
     void sum_moments(const double* B);
+    /// Whether T'A T + I of every level is: negative weights can prevent it.
+    bool is_positive_definite(const Matrix& T) const;
 };
 
 /// N, K and A N of every pattern at one template; one per workspace.

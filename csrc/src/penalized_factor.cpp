@@ -1,6 +1,5 @@
 #include "penalized_factor.hpp"
 
-#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 
@@ -97,7 +96,7 @@ bool PenalizedFactor::update(const Templates& T) {
     inverse_.update(T[0]);
     log_determinant_ = inverse_.log_determinant();
     // an even number of negative eigenvalues does not show in a determinant
-    if (!std::isfinite(log_determinant_) || (negative_ && leading_.c > 1 && !levels_are_positive_definite(T[0])))
+    if (!std::isfinite(log_determinant_) || (negative_ && leading_.c > 1 && !leading_.is_positive_definite(T[0])))
         return false;
     if (schur_) {
         if (!schur_->update({inverse_.K(0), leading_.pattern.data()}, T))
@@ -105,18 +104,6 @@ bool PenalizedFactor::update(const Templates& T) {
         log_determinant_ += schur_->log_determinant();
     }
     return std::isfinite(log_determinant_);
-}
-
-bool PenalizedFactor::levels_are_positive_definite(const Matrix& T) const {
-    const Index c = leading_.c;
-    Matrix M(c, c);
-    for (Index g = 0; g < leading_.n_levels; ++g) {
-        M = T.transpose() * ConstMatrixMap(leading_.A.data() + g * c * c, c, c) * T;
-        M.diagonal().array() += 1.0;
-        if (M.llt().info() != Eigen::Success)
-            return false;
-    }
-    return true;
 }
 
 /// out (tail) -= A21 x and out (leading) -= A12 x for the couplings of the leading factor with the tail.

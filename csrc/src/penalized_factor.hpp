@@ -46,7 +46,6 @@ class PenalizedFactor {
  private:
     void renew_leading(const double* w);
     void renew_tail(const double* w);
-    bool levels_are_positive_definite(const Matrix& T) const;
 
     const Problem& problem_;
     const SortedRows& rows_;

@@ -44,9 +44,9 @@ static std::vector<Index> dependent_columns(const CrossProducts& products) {
 Problem::Problem(RandomEffects layout, const Rows& rows, Method method, double memory_limit)
     : Problem(std::make_shared<const CrossProducts>(std::move(layout), rows), method, memory_limit) {}
 
-Problem::Problem(std::shared_ptr<const CrossProducts> products, Method method, double memory_limit)
+Problem::Problem(std::shared_ptr<const CrossProducts> products, Method method, double memory_limit, bool independent)
     : products_(std::move(products)) {
-    drop_dependent_columns();
+    choose_columns(independent);
     if (method == Method::Single && has_tail())
         throw std::invalid_argument("method: 'single' needs one grouping factor, got " +
                                     std::to_string(this->layout().factors().size()));
@@ -55,16 +55,17 @@ Problem::Problem(std::shared_ptr<const CrossProducts> products, Method method, d
     sum_patterns();
 }
 
-Problem::Problem(const Problem& analysed, std::shared_ptr<const CrossProducts> products)
+Problem::Problem(const Problem& analysed, std::shared_ptr<const CrossProducts> products, bool independent)
     : products_(std::move(products)) {
-    drop_dependent_columns();
+    choose_columns(independent);
     leading_ = std::make_unique<Leading>(*products_);
     tail_ = has_tail() ? std::make_unique<Tail>(*analysed.tail_, *products_) : std::make_unique<Tail>();
     sum_patterns();
 }
 
-void Problem::drop_dependent_columns() {
-    aliased_ = dependent_columns(*products_);
+void Problem::choose_columns(bool independent) {
+    if (!independent)
+        aliased_ = dependent_columns(*products_);
     for (Index j = 0; j < products_->p(); ++j) {
         bool dropped = false;
         for (const Index k : aliased_)

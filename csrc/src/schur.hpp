@@ -28,6 +28,8 @@ class SchurComplement {
     bool update(const LevelMatrices& K, const Templates& T);
     double log_determinant() const;
 
+    /// L on the pattern, to be read at Tail::diagonal() and below; before invert().
+    const double* L() const { return S_.data(); }
     /// B <- T2 B, or T2'B with `transposed`; B is q x m, column-major.
     void multiply_template(const Templates& T, bool transposed, Eigen::Ref<Matrix> B);
     /// B <- L^-1 B, L^-T B.

@@ -32,6 +32,21 @@ std::int32_t find_entry(const Tail& tail, Index level, std::int32_t row) {
 
 }  // namespace
 
+Rows SortedRows::internal_rows(const RandomEffects& layout) const {
+    Rows out;
+    out.n = n;
+    for (Index j = 0; j < X.cols(); ++j)
+        out.X.push_back({X.col(j).data(), 1});
+    out.codes.resize(factors.size());
+    out.Z.resize(layout.n_columns());
+    for (std::size_t f = 0; f < factors.size(); ++f) {
+        out.codes[layout.factors()[f].user_position] = factors[f].level.data();
+        for (Index j = 0; j < factors[f].c && !factors[f].intercept; ++j)
+            out.Z[layout.factors()[f].columns[j]] = {factors[f].z.data() + j, factors[f].c};
+    }
+    return out;
+}
+
 SortedRows::SortedRows(const Problem& problem, const Rows& rows, const std::vector<ColumnView>& zero_inflation)
     : n(rows.n) {
     const RandomEffects& layout = problem.layout();

@@ -39,6 +39,8 @@ struct SortedRows {
     /// out += Z'r over rows first .. last - 1.
     void add_Ztr(const double* r, double* out) const { add_Ztr(r, 0, n, out); }
     void add_Ztr(const double* r, Index first, Index last, double* out) const;
+    /// The rows as a host would hold them, in the internal bases, in their own order and without a response; borrowed.
+    Rows internal_rows(const RandomEffects& layout) const;
     const double* z(const FactorRows& f, Index row) const { return f.intercept ? &one : f.z.data() + row * f.c; }
 
     Index n, q1, q;                                ///< rows; random effects of the leading factor, of all

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from .. import _core
 from .._common import Array
 from .._engine import ClusterScores, ConstrainedFit
-from .._generalized import working_covariance
+from .._family import Family
+from .._generalized import GeneralizedOptions, GroupCriterion, working_covariance
 from .._inference.resampling import ModelPoint, Resampler
+from .._joint import level_covariances
 from ..design import MixedDesign
 from ..errors import InputError
 
 
-class HeldCriterion:
+class HeldCriterion(GroupCriterion):
     """The criterion of a generalized model without rows; see `pymixed._engine.GeneralizedCriterion`.
 
     Parameters
@@ -25,17 +27,14 @@ class HeldCriterion:
     products : _core.CrossProducts
         Of the rows that there were, with the weights at their conditional modes.
     theta : (m,) array
-    options : mapping
+    family : Family
+    options : GeneralizedOptions
         Of the fit.
     """
 
-    def __init__(self, design: MixedDesign, products: _core.CrossProducts, theta: Array,
-                 options: dict[str, Any]) -> None:
-        self._design, self._products, self._theta, self._options = design, products, theta, options
-
-    def options(self) -> dict[str, Any]:
-        """What the fit was told."""
-        return self._options
+    def __init__(self, design: MixedDesign, products: _core.CrossProducts, theta: Array, family: Family,
+                 options: GeneralizedOptions) -> None:
+        self._design, self._products, self._theta, self._arguments = design, products, theta, (design, family, options)
 
     def products(self, parameters: Array) -> _core.CrossProducts:
         """Cross-products of the rows that there were."""
@@ -47,8 +46,7 @@ class HeldCriterion:
 
     def conditional_covariances(self, parameters: Array) -> tuple[Array, ...]:
         """Var(b | y) per grouping factor, (levels, c, c)."""
-        effects, design = self.effects_covariance(parameters), self._design
-        return tuple(_blocks(effects, design, i) for i in range(len(design.factors)))
+        return level_covariances(self.effects_covariance(parameters), self._design)
 
     def deviance(self, parameters: Array) -> float:
         """Not without rows."""
@@ -83,23 +81,3 @@ def _no_rows() -> NoReturn:
     raise InputError("the model file holds no rows, which the criterion of a generalized model is a function of; "
                      "save(path, slim=False) keeps them")
 
-
-def _blocks(effects: _core.EffectsCovariance, design: MixedDesign, position: int) -> Array:
-    """Blocks of the covariance of a factor's levels, from variances of sums of two columns."""
-    n_levels = len(design.factors[position].levels)
-    columns = [term.factor == position for term in design.terms for _ in term.columns]
-    own, c = np.flatnonzero(columns), sum(columns)
-    codes = [np.arange(n_levels, dtype=np.int32) if i == position else np.full(n_levels, -1, np.int32)
-             for i in range(len(design.factors))]
-
-    def variance(*chosen: int) -> Array:
-        z = [np.full(n_levels, float(j in own[list(chosen)])) for j in range(len(columns))]
-        return effects.random_variances(codes, z)
-
-    out = np.empty((n_levels, c, c))
-    for a in range(c):
-        out[:, a, a] = variance(a)
-    for a in range(c):
-        for b in range(a):
-            out[:, a, b] = out[:, b, a] = 0.5 * (variance(a, b) - out[:, a, a] - out[:, b, b])
-    return out

@@ -15,16 +15,23 @@ from .._engine import GeneralizedCriterion
 from .._frames import Column
 from .._generalized import GeneralizedEngine, GeneralizedOptions
 from .._linear import LinearEngine, LinearOptions
-from .._parts import GroupingFactor, RandomTerm
+from .._updates import GroupRows, UpdatedCriterion
 from ..design import MixedDesign
 from ..errors import InputError
 from ..solution import GLMMSolution, LMMSolution
 from .criterion import HeldCriterion
 from .encoders import encoder_from_json
-from .plain import labels_from_texts
+from .plain import from_json, labels_from_texts
 from .rowless import HeldSums, RowlessDesign, RowlessFactor, RowlessTerm
 from .safety import UnsafeFormulaError
-from .values import Values, family_from_json, params_from_values, result_from_json
+from .values import (
+    TermLayout,
+    Values,
+    family_from_json,
+    params_from_values,
+    result_from_json,
+    rows_from_values,
+)
 from .writing import FORMAT
 
 WHY = "the model file holds no rows (save(path, slim=False) keeps them)"
@@ -70,23 +77,24 @@ def _solution(header: Mapping[str, Any], arrays: Mapping[str, Any]) -> LMMSoluti
     columns = {name: _column(arrays[f"rows.column.{name}"], labels)
                for name, labels in header.get("columns", {}).items()}
     encoder = encoder_from_json(header["encoder"], family, columns)
-    state = {name.removeprefix("products."): values for name, values in arrays.items()
-             if name.startswith("products.")}
+    state = _part(arrays, "products.")
     products = _core.CrossProducts.from_state(state) if state else None
     design = (_with_rows(header, arrays, encoder) if products is None else
               _without_rows(header, arrays, encoder, products))
     params = params_from_values(header["params"], arrays, design)
     result = result_from_json(header["result"], params)
     if isinstance(params, LMMParams):
-        return LMMSolution(result, design, LinearEngine(design, LinearOptions(**header["options"])))
+        linear = LinearEngine(design, LinearOptions(**from_json(header["options"])))
+        return LMMSolution(result, design, _with_updates(linear, design, arrays))
     if family is None:
         raise ValueError("a generalized model without a family")
+    options = GeneralizedOptions(**from_json(header["options"]))
     engine: GeneralizedCriterion
     if products is None:
-        engine = GeneralizedEngine.started(design, family, GeneralizedOptions(**header["options"]))
+        engine = GeneralizedEngine.started(design, family, options)
     else:
-        engine = HeldCriterion(design, products, params.theta, header["options"])
-    return GLMMSolution(result, design, engine, family)
+        engine = HeldCriterion(design, products, params.theta, family, options)
+    return GLMMSolution(result, design, _with_updates(engine, design, arrays), family)
 
 
 def _factors(header: Mapping[str, Any], arrays: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -95,9 +103,9 @@ def _factors(header: Mapping[str, Any], arrays: Mapping[str, Any]) -> list[tuple
             for i, (name, kind) in enumerate(zip(arrays["factors"], header["design"]["levels"], strict=True))]
 
 
-def _terms(arrays: Mapping[str, Any]) -> list[tuple[str, int, tuple[str, ...], str]]:
-    """Group, position of the factor, columns and structure of the random-effects terms."""
-    return [(arrays["factors"][factor], factor, tuple(arrays[f"terms.{j}.columns"]), arrays[f"terms.{j}.structure"])
+def _terms(arrays: Mapping[str, Any]) -> list[TermLayout]:
+    return [TermLayout(arrays["factors"][factor], factor, tuple(arrays[f"terms.{j}.columns"]),
+                       arrays[f"terms.{j}.structure"])
             for j, factor in enumerate(arrays["terms.factor"].tolist())]
 
 
@@ -110,10 +118,11 @@ def _shared(header: Mapping[str, Any]) -> Values:
 
 def _without_rows(header: Mapping[str, Any], arrays: Mapping[str, Any], encoder: Any,
                   products: _core.CrossProducts) -> MixedDesign:
-    sums = {name.removeprefix("sums."): values for name, values in arrays.items() if name.startswith("sums.")}
+    sums = _part(arrays, "sums.")
     n_terms = len(arrays["terms.factor"])
     return RowlessDesign(
-        **_shared(header), why=WHY, n=header["design"]["n"], products=products, encoder=encoder, held=header["held"],
+        **_shared(header), why=WHY, n=header["design"]["n"], products=products, encoder=encoder,
+        held=from_json(header["held"]),
         factors=tuple(RowlessFactor(name, levels, WHY) for name, levels in _factors(header, arrays)),
         terms=tuple(RowlessTerm(*term, WHY) for term in _terms(arrays)),
         sums=HeldSums(
@@ -123,17 +132,30 @@ def _without_rows(header: Mapping[str, Any], arrays: Mapping[str, Any], encoder:
 
 
 def _with_rows(header: Mapping[str, Any], arrays: Mapping[str, Any], encoder: Any) -> MixedDesign:
-    rows = {name.removeprefix("rows."): values for name, values in arrays.items() if name.startswith("rows.")}
-    positions = rows.get("rows")
-    return MixedDesign(
-        **_shared(header), encoder=encoder, y=rows["y"], X=np.asfortranarray(rows["X"]), weights=rows.get("weights"),
-        offset=rows.get("offset"), zero_inflation=rows.get("zero_inflation"),
-        rows=None if positions is None else positions.astype(np.intp),
-        factors=tuple(GroupingFactor(name, rows[f"codes.{i}"], levels)
-                      for i, (name, levels) in enumerate(_factors(header, arrays))),
-        terms=tuple(RandomTerm(group, factor, columns, tuple(rows.get(f"data.{j}.{k}") for k in range(len(columns))),
-                               structure)
-                    for j, (group, factor, columns, structure) in enumerate(_terms(arrays))))
+    factors = _factors(header, arrays)
+    return MixedDesign(**_shared(header), encoder=encoder, **rows_from_values(
+        _part(arrays, "rows."), [name for name, _ in factors], [levels for _, levels in factors], _terms(arrays)))
+
+
+def _with_updates(engine: Any, design: MixedDesign, arrays: Mapping[str, Any]) -> Any:
+    """The criterion with the rows that groups were updated from."""
+    k = 0
+    while rows := _part(arrays, f"updates.{k}."):
+        places = tuple(rows[f"levels.{i}"].astype(np.intp) for i in range(len(design.factors)))
+        levels = [factor.levels[place] for factor, place in zip(design.factors, places, strict=True)]
+        names = tuple(f"x{j}" for j in range(rows["X"].shape[1]))
+        own = MixedDesign(
+            coefficient_names=names, response_name=design.response_name, formula=None, n_rows_given=len(rows["y"]),
+            zi_names=design.zi_names, encoder=design.encoder,
+            **rows_from_values(rows, arrays["factors"], levels, _terms(arrays)))
+        every = tuple(factor.levels[:n] for factor, n in zip(design.factors, rows["n_levels"], strict=True))
+        engine, k = UpdatedCriterion(engine, GroupRows(own, places, every)), k + 1
+    return engine
+
+
+def _part(arrays: Mapping[str, Any], prefix: str) -> Values:
+    """Entries whose names begin so, by the rest of their names."""
+    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
 
 
 def _column(values: Any, labels: Mapping[str, Any] | None) -> Column:

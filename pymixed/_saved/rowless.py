@@ -1,9 +1,10 @@
 """The design of a fit that holds no rows."""
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from .._parts import Encoder, FixedVariable, GroupingFactor, RandomTerm, TermDat
 from .._row_sums import RowSums, SumsOfRows
 from ..design import MixedDesign
 from ..errors import InputError
+
+Self = TypeVar("Self", bound="RowlessDesign")
 
 
 class _Named:
@@ -204,6 +207,14 @@ class RowlessDesign(_Named, MixedDesign):
     def products(self) -> _core.CrossProducts | None:
         """What a linear model is fitted to."""
         return self._products
+
+    def with_levels(self: Self, levels: Sequence[NDArray[Any]]) -> Self:
+        """The design with more levels of its grouping factors."""
+        other = copy.copy(self)
+        factors = tuple(RowlessFactor(factor.name, labels, self._why)
+                        for factor, labels in zip(self.factors, levels, strict=True))
+        object.__setattr__(other, "factors", factors)
+        return other
 
     def held(self, name: str) -> Any:
         """A number that a result found from the rows, None where it is not known."""

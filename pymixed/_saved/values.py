@@ -1,22 +1,34 @@
 """The values of a fit as arrays and JSON, and back."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import errors, families
 from .._common import Convergence, GLMMParams, LMMParams, MixedParams, Result, VarianceUncertainty
 from .._custom import Custom
 from .._family import Family
+from .._parts import GroupingFactor, RandomTerm
 from ..design import MixedDesign
 from ..errors import InputError, PymixedWarning
 from ..inference import term_covariances
 from .plain import from_json, to_json
 
 Values = dict[str, Any]
+
+
+class TermLayout(NamedTuple):
+    """A random-effects term without its columns."""
+
+    group: str
+    factor: int
+    columns: tuple[str, ...]
+    structure: str
+
 
 # what follows from the others, or is written in another form
 _DERIVED = ("term_covariances", "random_effects", "convergence", "uncertainty", "n_groups")
@@ -96,3 +108,27 @@ def family_from_json(entry: Mapping[str, Any]) -> Family:
         raise ValueError(f"no family: {entry['class']}")
     family: Family = kind(link=entry["link"], **{name: from_json(value) for name, value in entry["constants"].items()})
     return family
+
+
+def rows_to_values(design: MixedDesign) -> Values:
+    """Arrays of a design's rows."""
+    entries = {name: getattr(design, name) for name in ("y", "X", "weights", "offset", "zero_inflation", "rows")}
+    entries |= {f"codes.{i}": factor.codes for i, factor in enumerate(design.factors)}
+    entries |= {f"data.{j}.{k}": column for j, term in enumerate(design.terms) for k, column in enumerate(term.data)}
+    return {name: values for name, values in entries.items() if values is not None}
+
+
+def rows_from_values(rows: Mapping[str, Any], names: Sequence[str], levels: Sequence[NDArray[Any]],
+                     terms: Sequence[TermLayout]) -> Values:
+    """The rows again: attributes of a `MixedDesign`. `names` and `levels` are those of its grouping factors."""
+    positions = rows.get("rows")
+    return {
+        "y": rows["y"], "X": np.asfortranarray(rows["X"]), "weights": rows.get("weights"),
+        "offset": rows.get("offset"), "zero_inflation": rows.get("zero_inflation"),
+        "rows": None if positions is None else positions.astype(np.intp),
+        "factors": tuple(GroupingFactor(name, rows[f"codes.{i}"], labels)
+                         for i, (name, labels) in enumerate(zip(names, levels, strict=True))),
+        "terms": tuple(
+            RandomTerm(term.group, term.factor, term.columns,
+                       tuple(rows.get(f"data.{j}.{k}") for k in range(len(term.columns))), term.structure)
+            for j, term in enumerate(terms))}

@@ -138,6 +138,11 @@ class CrossProducts {
     /// their rows alone are visited.
     CrossProducts reweighted(const Rows& rows, const Vector& weights) const;
 
+    /// The sums over the same rows with other weights, in the same cells, negative and zero ones among them. For a
+    /// Problem alone, in which no response is read: sums with the response are 0, the numbers of rows stay.
+    /// @param rows  in the bases of these sums: the rows of X~, Z~ and the codes; no response
+    CrossProducts with_weights(const Rows& rows, const Vector& weights) const;
+
     const RandomEffects& layout() const { return layout_; }
     const FixedBasis& fixed_basis() const { return fixed_; }
     const RandomBasis& random_basis() const { return random_; }
@@ -166,6 +171,7 @@ class CrossProducts {
     void change_basis(const FixedBasis& fixed, const RandomBasis& random);
     void change_fixed_basis(const Matrix& change, FixedBasis basis);
     void change_random_basis(const RandomBasis& basis);
+    void clear_sums();
 
     RandomEffects layout_;
     FixedBasis fixed_;

@@ -98,9 +98,6 @@ class Deviance {
     Matrix unscaled_covariance() const;  ///< (X'V^-1X)^-1
     /// Conditional modes b per factor (the user's order): n_levels x c, row-major.
     std::vector<std::vector<double>> modes();
-    /// The modes for the kept columns of X in place of y - X beta, T M^-1 T'Z'WX per factor (the user's order):
-    /// n_levels x c x p, row-major. V^-1X = W (X - Z fixed_modes).
-    std::vector<std::vector<double>> fixed_modes();
     /// Var(b | y) / sigma^2 per factor (the user's order): n_levels blocks of c x c. Destroys the factor.
     std::vector<std::vector<double>> conditional_covariances();
     /// d (X'V^-1X)^-1 / d theta_i, and d r^2 / d theta_i, of the last evaluate() and differentiate().

@@ -95,6 +95,11 @@ class GeneralizedDeviance {
     /// (X'V^-1X)^-1 with the criterion's weights: the covariance of beta with theta held.
     Matrix unscaled_covariance();
     Vector linear_predictor() const;  ///< n, the host's order of rows
+    /// n, the host's order: the criterion's weights W, and d log f / d eta, both with the prior weights.
+    Vector working_weights() const;
+    Vector working_scores() const;
+    /// Sums over the rows with the weights W, in the bases and cells of problem().linear(); for EffectsCovariance.
+    CrossProducts working_products() const;
     /// Conditional modes b per factor (the user's order): n_levels x c, row-major.
     std::vector<std::vector<double>> modes() const;
     /// Var(b | y) per factor (the user's order), with the criterion's weights: n_levels blocks of c x c.
@@ -116,6 +121,8 @@ class GeneralizedDeviance {
     void build_equations(const Templates& T, const Vector& score);
     void assemble_curvature();
     void remember_modes(const Vector& score);
+    const Vector& criterion_weights() const;
+    Vector to_host_order(const Vector& rows) const;
 
     const GeneralizedProblem& problem_;
     bool profiled_, expected_;

@@ -36,12 +36,13 @@ class Problem {
     /// Analyses the rows' cross-products. Columns of X that depend linearly on those before them are dropped (a
     /// column whose part outside their span is less than about 3e-6 of it).
     /// @param memory_limit bytes; a factor that needs more is refused (0: no limit)
+    /// @param independent  no column is dropped: they are known to be independent, in weights that do not show it
     /// @throws std::invalid_argument  bad layout or method;  MemoryLimit  too large
     explicit Problem(std::shared_ptr<const CrossProducts> products, Method method = Method::Automatic,
-                     double memory_limit = 0.0);
+                     double memory_limit = 0.0, bool independent = false);
     Problem(RandomEffects layout, const Rows& rows, Method method = Method::Automatic, double memory_limit = 0.0);
-    /// The analysis of another problem on its products with other weights (CrossProducts::reweighted).
-    Problem(const Problem& analysed, std::shared_ptr<const CrossProducts> products);
+    /// The analysis of another problem on its products with other weights (CrossProducts::reweighted, with_weights).
+    Problem(const Problem& analysed, std::shared_ptr<const CrossProducts> products, bool independent = false);
     ~Problem();
     Problem(const Problem&) = delete;
     Problem& operator=(const Problem&) = delete;
@@ -62,7 +63,7 @@ class Problem {
     double workspace_bytes() const;
 
  private:
-    void drop_dependent_columns();
+    void choose_columns(bool independent);
     void sum_patterns();
 
     std::shared_ptr<const CrossProducts> products_;

@@ -1,0 +1,56 @@
+#pragma once
+// The covariance of the errors of random effects and coefficients together, at templates that are held: what standard
+// errors of predictions, leverages and influence are made of. With
+//
+//     M = T'Z'WZT + I,    Q = T M^-1 T'  (q x q, never formed),    F = Q Z'WX,    C = (X'V^-1X)^-1,
+//
+// the error of x'beta + z'b has the variance sigma^2 [z'Qz + (x - F'z)'C(x - F'z)] (Henderson 1975, Biometrics 31(2):
+// the inverse of his mixed-model equations, by blocks). For a level g of the leading factor (schur.hpp)
+//
+//     z'Qz = z_g'K_g z_g + |L^-1 T2't|^2,    t = z_2 - A2g K_g z_g
+//
+// for any combination of levels, also one that no row had. A sum of squares: never negative, and where directions
+// of several factors are confounded no difference of large numbers.
+
+#include <memory>
+
+#include "pymixed/problem.hpp"
+
+namespace pymixed {
+
+class LeadingInverse;
+class SchurComplement;
+class PathInverse;
+
+class EffectsCovariance {
+ public:
+    /// Factors once. The weights of the problem's products may be negative as long as M is positive definite; sums with
+    /// the response are not read.
+    /// @param theta  the user's coordinates
+    /// @throws std::runtime_error  M is not positive definite
+    EffectsCovariance(const Problem& problem, const Vector& theta, int n_threads = 1);
+    ~EffectsCovariance();
+    EffectsCovariance(const EffectsCovariance&) = delete;
+
+    /// z_i'Q z_i of every row, in the host's units. Of `rows` the codes (-1: the row has no part of this factor) and
+    /// the columns Z are read.
+    /// @throws std::invalid_argument  codes outside the levels
+    Vector random_variances(const Rows& rows);
+    /// F per factor (the user's order): n_levels x c x p row-major, of the kept columns of X. V^-1X = W (X - Z F).
+    std::vector<std::vector<double>> fixed_modes();
+
+    const Problem& problem() const { return problem_; }
+
+ private:
+    void row_values_into(const Rows& rows, Index row, std::size_t factor, Vector& z) const;
+    void add_rows_by_paths(const Rows& rows, const std::vector<Index>& order, Vector& out);
+    void add_rows_by_solving(const Rows& rows, const std::vector<Index>& order, Vector& out);
+
+    const Problem& problem_;
+    Templates T_, to_internal_;  // of each factor: z~ = to_internal z
+    std::unique_ptr<LeadingInverse> leading_;
+    std::unique_ptr<SchurComplement> schur_;  // null where there is one factor
+    std::unique_ptr<PathInverse> paths_;      // once many rows were asked for
+};
+
+}  // namespace pymixed
