@@ -10,6 +10,7 @@ from ._inference.comparison import anova
 from ._inference.pbtest import pbtest
 from .design import MixedDesign, Term
 from .many import ManyFits, fit_many, fit_many_arrays
+from .simulations import Power, power, simulate
 from .solution import GLMMSolution, LMMSolution
 from .solvers import glmer, glmm, lmer, lmm
 
@@ -25,6 +26,7 @@ __all__ = [
     "LMMSolution",
     "ManyFits",
     "MixedDesign",
+    "Power",
     "Term",
     "__version__",
     "anova",
@@ -39,6 +41,8 @@ __all__ = [
     "lmm",
     "load",
     "pbtest",
+    "power",
+    "simulate",
 ]
 
 

@@ -1,33 +1,32 @@
-"""Results in one file: a NumPy archive with a header of JSON, in which nothing can execute."""
+"""Results in one file: an archive of the core with a header of JSON, in which nothing can execute."""
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _core
 from .errors import InputError
 
 T = TypeVar("T")
-Arrays = Mapping[str, NDArray[Any]]
+# texts, lists of texts and arrays of numbers
+Values: TypeAlias = Mapping[str, Any]
 
 
-def write_archive(path: str | os.PathLike[str], version: int, header: Mapping[str, Any], arrays: Arrays,
-                  compressed: bool = False) -> None:
-    """Write a header and arrays without objects in them."""
-    content: dict[str, Any] = {"header": np.array(json.dumps({"format": version, **header})), **arrays}
-    with Path(path).open("wb") as file:  # a file: savez would add its own ending to a name
-        (np.savez_compressed if compressed else np.savez)(file, **content)
+def write_archive(path: str | os.PathLike[str], version: int, header: Mapping[str, Any],
+                  values: Mapping[str, str | list[str] | NDArray[Any]]) -> None:
+    """Write a header and values."""
+    Path(path).write_bytes(_core.pack({**values, "format": np.array([version]), "header": json.dumps(dict(header))}))
 
 
-def read_archive(path: str | os.PathLike[str], version: int, make: Callable[[Mapping[str, Any], Arrays], T], what: str,
+def read_archive(path: str | os.PathLike[str], version: int, make: Callable[[Mapping[str, Any], Values], T], what: str,
                  writer: str, passes: tuple[type[Exception], ...] = ()) -> T:
-    """What `make` makes of the header and arrays that `write_archive` wrote.
+    """What `make` makes of the header and values that `write_archive` wrote.
 
     Raises
     ------
@@ -37,17 +36,18 @@ def read_archive(path: str | os.PathLike[str], version: int, make: Callable[[Map
     OSError
         It cannot be read at all.
     """
-    content = io.BytesIO(Path(path).read_bytes())
+    content = Path(path).read_bytes()
+    expected = f"path: expected {what} that {writer} wrote, whole and unchanged, got {os.fspath(path)!r}"
     try:
-        with np.load(content, allow_pickle=False) as archive:
-            header = json.loads(str(archive["header"]))
-            written = header["format"]
-            if written == version:
-                return make(header, {name: archive[name] for name in archive.files if name != "header"})
+        values = _core.unpack(content)
+        written = int(values.pop("format")[0])
+        if written == version:
+            return make(json.loads(values.pop("header")), values)
     except passes:
         raise
-    except Exception:  # noqa: BLE001  what spoilt bytes raise in zipfile, zlib, numpy and json is no fixed set
-        raise InputError(f"path: expected {what} that {writer} wrote, whole and unchanged, got "
-                         f"{os.fspath(path)!r}") from None
+    except _core.ArchiveError as error:
+        raise InputError(f"{expected}: {error}") from None
+    except Exception:  # noqa: BLE001  an archive of something else may lack or hold anything
+        raise InputError(expected) from None
     raise InputError(f"path: expected {what} in format {version}, got {written!r}; a newer version of pymixed wrote "
                      "them")

@@ -1,5 +1,5 @@
 """The compiled core: arrays in, arrays out; checked and named by `pymixed.solvers`."""
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -16,6 +16,11 @@ GeneralizedEstimates: TypeAlias = tuple[Array, Array, tuple[Array, ...], Array, 
 ConstrainedFit: TypeAlias = tuple[str, float, float, float, Array, Array, float, int]
 
 __version__: str
+
+class ArchiveError(ValueError): ...
+
+def pack(values: Mapping[str, str | list[str] | NDArray[Any]]) -> bytes: ...
+def unpack(data: bytes) -> dict[str, Any]: ...
 
 class MemoryLimit(MemoryError): ...  # noqa: N818  the name in the core
 

@@ -97,6 +97,21 @@ class Distribution(ABC):
                   for k, name in enumerate(self.estimated)]
         return np.stack(values, axis=-1) if values else unconstrained
 
+    def unconstrained(self, natural: Array) -> Array:
+        """The estimated parameters (k,) on the core's scale: the inverse of `natural_values`.
+
+        Raises
+        ------
+        InputError
+            A value out of range.
+        """
+        for name, value in zip(self.estimated, natural.tolist(), strict=True):
+            if not (1.0 < value < 2.0 if name == "power" else value > 0.0):
+                expected = "a number between 1 and 2" if name == "power" else "a positive number"
+                raise InputError(f"{name}: expected {expected}, got {value}")
+        return np.array([np.log((value - 1.0) / (2.0 - value)) if name == "power" else np.log(value)
+                         for name, value in zip(self.estimated, natural.tolist(), strict=True)])
+
     @property
     def estimated(self) -> tuple[str, ...]:
         """Names of the parameters that are estimated with a model."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._common import Array
+from ._family import Family
 from ._inference.resampling import ModelPoint, Resampler
 from .design import MixedDesign
 
@@ -195,6 +196,14 @@ class Criterion(Protocol):
 
     def resampler(self, design: MixedDesign, point: ModelPoint, reml: bool | None = None) -> Resampler:
         """The same model, at a point of its parameters, to be fitted to other responses."""
+
+    def respond(self, family: Family | None, eta: Array, zeta: Array | None, weights: Array | None, extra: Array,
+                seed: int, stream: int) -> Array:
+        """A response of any rows (m,) given their linear predictors, by a stream of random numbers.
+
+        `family` is None for a linear model, `zeta` the linear predictor of the zero inflation, `extra` as in
+        `ModelPoint`. NaN where the link gives no mean.
+        """
 
     def constrained_fit(self, kind: str, place: tuple[int, int, int], value: float, start: Array) -> ConstrainedFit:
         """Its minimum with one parameter held, looked for near the coordinates `start`.

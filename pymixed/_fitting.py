@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from . import _core
 from ._common import Array, MixedParams, Result, check_choice, check_number
 from ._engine import ConstrainedFit
+from ._family import Family
 from ._memory import available_memory
+from ._sampling import respond
 from .design import MixedDesign
 from .errors import (
     ConvergenceWarning,
@@ -154,6 +156,11 @@ class CoreEngine(Generic[C]):
     def conditional_covariances(self, parameters: Array) -> tuple[Array, ...]:
         """Var(b | y) per grouping factor, (levels, c, c); over sigma² for a linear model."""
         return self.core.conditional_covariances(parameters)
+
+    def respond(self, family: Family | None, eta: Array, zeta: Array | None, weights: Array | None, extra: Array,
+                seed: int, stream: int) -> Array:
+        """A response of any rows (m,) given their linear predictors."""
+        return respond(family, eta, zeta, weights, extra, seed, stream)
 
     def constrained_fit(self, kind: str, place: tuple[int, int, int], value: float, start: Array) -> ConstrainedFit:
         """Minimum with one parameter held."""

@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from . import _core
 from ._common import Array, GLMMParams, Result, check_choice, check_number
 from ._convergence import LEAST_CURVATURE, certificate, free_parameters
-from ._custom import Custom
 from ._diagnosis import boundary_findings, separation_findings
-from ._distributions import NegativeBinomial, StudentT, Tweedie
 from ._engine import ClusterScores
 from ._family import Family
 from ._fitting import (
@@ -32,6 +30,7 @@ from ._fitting import (
 )
 from ._inference.resampling import ModelPoint
 from ._refits import GeneralizedResampler
+from ._sampling import core_family
 from .design import MixedDesign
 from .errors import InputError
 from .inference import parameter_covariance, singular_directions, term_covariances, theta_names
@@ -111,13 +110,11 @@ class GeneralizedEngine(GroupCriterion, CoreEngine[_core.GeneralizedDeviance]):
 
     def __init__(self, design: MixedDesign, family: Family, options: GeneralizedOptions) -> None:
         self._arguments = (design, family, options)
-        core_family = _core_family(family)
-        if design.zero_inflation is not None:
-            core_family = _core.zero_inflated(core_family)
+        likelihood = core_family(family, design.zero_inflation is not None)
         # nodes of a tensor rule for several columns are laid out in the user's coordinates
         centred = options.n_agq <= 1 or all(len(term.columns) == 1 for term in design.terms)
         self.problem = make_problem(lambda limit: _core.GeneralizedProblem(
-            design.y, design.X, *structure(design), design.weights, design.offset, core_family, design.zero_inflation,
+            design.y, design.X, *structure(design), design.weights, design.offset, likelihood, design.zero_inflation,
             options.method, limit, centred), design)
         self.core = _core.GeneralizedDeviance(
             self.problem, int(options.n_agq), options.curvature, options.n_threads or 1)
@@ -171,19 +168,6 @@ class GeneralizedEngine(GroupCriterion, CoreEngine[_core.GeneralizedDeviance]):
 def working_covariance(products: _core.CrossProducts, theta: Array) -> _core.EffectsCovariance:
     """Covariance of the random effects of a generalized model from its products with the working weights."""
     return _core.EffectsCovariance(_core.Problem(products, "auto", 0.0, True), theta)
-
-
-def _core_family(family: Family) -> _core.Family:
-    if isinstance(family, Custom):
-        return _core.custom_family(family.functions, False)
-    distribution, shape, power = family.distribution, None, None
-    if isinstance(distribution, NegativeBinomial):
-        shape = distribution.shape
-    elif isinstance(distribution, StudentT):
-        shape = distribution.df
-    elif isinstance(distribution, Tweedie):
-        power = distribution.power
-    return _core.make_family(distribution.name, family.link.core_name, shape, power)
 
 
 def _covariance(hessian: Array, free: NDArray[np.bool_], part: slice, to_user: Array) -> Array:

@@ -23,6 +23,7 @@ from ._inference.resampling import ModelPoint, Pools
 from ._inference.robust import sandwich
 from ._inference.variance_parameters import variance_parameters, variance_values
 from ._links import Link
+from ._plots.residuals import ShownResiduals
 from ._predicted_solution import Uncertainty
 from ._prediction import PredictedRows
 from ._predictive import predictive_quantiles
@@ -285,6 +286,11 @@ class GLMMSolution(ReportedSolution[GLMMParams]):
         Dunn & Smyth (1996), Randomized quantile residuals, J. Comput. Graph. Stat. 5(3).
         """
         return self._conditional.residuals(kind, seed)
+
+    def _shown_residuals(self, kind: str | None, seed: int | None) -> ShownResiduals:
+        kind = "quantile" if kind is None else kind
+        return ShownResiduals(self.linear_predictor, f"Linear predictor ({self.link_name})", self.resid(kind, seed),
+                              f"{kind.capitalize()} residual", 1.0, is_normal=kind == "quantile")
 
     @property
     def _criterion_point(self) -> Array:

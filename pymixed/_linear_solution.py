@@ -27,6 +27,7 @@ from ._inference.resampling import ModelPoint, Pools, residual_pools
 from ._inference.robust import linear_robust_tests
 from ._inference.variance_parameters import variance_parameters, variance_values
 from ._joint import JointCovariance, central_differences
+from ._plots.residuals import ShownResiduals
 from ._predicted_solution import Uncertainty
 from ._prediction import PredictedRows, residuals_of
 from ._reported_solution import ReportedSolution
@@ -197,6 +198,12 @@ class LMMSolution(ReportedSolution[LMMParams]):
         check_choice("kind", kind, ("response", "pearson"))
         weights = self._design.weights
         return self.residuals if kind == "response" or weights is None else self.residuals * np.sqrt(weights)
+
+    def _shown_residuals(self, kind: str | None, seed: int | None) -> ShownResiduals:
+        name, kind = self._design.response_name, "pearson" if kind is None else kind
+        weighted = ", times root weight" if kind == "pearson" and self._design.weights is not None else ""
+        return ShownResiduals(self.fitted_values, f"Fitted {name}", self.resid(kind), f"Residual of {name}{weighted}",
+                              self.residual_std, is_normal=False)
 
     def _means(self, rows: PredictedRows, scale: str) -> Array:
         return rows.linear_predictor

@@ -119,7 +119,7 @@ def predicted_rows(design: MixedDesign, params: MixedParams, newdata: Any, group
     elif offset is not None:
         raise InputError("offset: expected only together with newdata, the rows of the fit have theirs")
     else:
-        rows = _own_rows(design)
+        rows = own_rows(design)
     return with_modes(design, params, rows, groups, new_levels)
 
 
@@ -148,7 +148,8 @@ def asked_groups(design: MixedDesign, re: str | Iterable[str]) -> tuple[str, ...
     return groups
 
 
-def _own_rows(design: MixedDesign) -> NewRows:
+def own_rows(design: MixedDesign) -> NewRows:
+    """The rows of the fit."""
     codes = tuple(factor.codes for factor in design.factors)
     labels = tuple(factor.levels[:0] for factor in design.factors)  # they are for naming unseen levels; there are none
     data = tuple(term.data for term in design.terms)

@@ -5,13 +5,12 @@ import numpy as np
 
 from . import _core
 from ._common import Array
-from ._custom import Custom
 from ._family import Family
 from ._fitting import structure
 from ._inference.clusters import Clusters
 from ._inference.resampling import ModelPoint, Plan, Pools, RefitArrays
+from ._sampling import check_sampled
 from .design import MixedDesign
-from .errors import InputError
 
 
 class CoreResampler:
@@ -102,21 +101,15 @@ class GeneralizedResampler(CoreResampler):
             return _arrays(_core.fit_generalized_clusters(
                 self._problem, self.rows, self._zero_inflation, core_clusters(plan.clusters), self._n_agq,
                 self._curvature, draws, options))
-        self._check_family()
+        check_sampled(self._family)
         return _arrays(self._core.parametric(self.point, draws, options))
 
     def responses(self, plan: Plan, first: int, count: int) -> Array:
-        self._check_family()
+        check_sampled(self._family)
         return self._core.responses(self.point, _core.Draws(plan.seed, first, count))
 
     def fit(self, Y: Array, n_threads: int) -> RefitArrays:
         return _arrays(self._core.fit_columns(Y, None, None, self.options(n_threads)))
-
-    def _check_family(self) -> None:
-        if isinstance(self._family, Custom):
-            raise InputError("family: expected one of the package's own to simulate responses from, got "
-                             f"{self._family!r}, whose distribution is only known by its density; a cluster bootstrap "
-                             "simulates nothing")
 
 
 def core_rows(design: MixedDesign) -> _core.Rows:

@@ -10,7 +10,6 @@ import numpy as np
 
 from ._common import Array, P
 from ._described_solution import DescribedSolution
-from ._saved.writing import write_model
 from .errors import InputTypeError
 
 
@@ -49,6 +48,8 @@ class SavedSolution(DescribedSolution[P]):
         ...     pm.load(f"{folder}/dyestuff.pmx").fixef().round(1).to_dict()
         {'(Intercept)': 1527.5}
         """
+        from ._saved.writing import write_model  # reads formulas
+
         if not isinstance(slim, (bool, np.bool_)):
             raise InputTypeError(f"slim: expected True or False, got {slim!r}")
         write_model(path, self._result, self._design, self._engine, self._response_family, self._criterion_point,

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from ._common import Array, Convergence, P, Result, VarCompSummary
 from ._engine import Criterion
 from ._family import Family
+from ._plots.residuals import ShownResiduals
 from ._tables import Summary
 from .design import MixedDesign
 from .errors import InputError, InputTypeError, PymixedWarning
@@ -290,6 +291,10 @@ class MixedSolution(ABC, Generic[P]):
     def residuals(self) -> Array:
         """Response minus `fitted_values` (n,)."""
         return self._design.y - self.fitted_values
+
+    @abstractmethod
+    def _shown_residuals(self, kind: str | None, seed: int | None) -> ShownResiduals:
+        """Residuals of a kind, or of the one that suits the model, as plots show them."""
 
     @property
     def _rows_dropped(self) -> int:

@@ -167,3 +167,9 @@ class NestingWarning(PymixedWarning):
     """Of two models compared, none contains the other: their likelihood ratio has no known distribution."""
 
     code = "nesting"
+
+
+class DomainWarning(PymixedWarning):
+    """A link gives no mean for some linear predictors; what depends on it is missing."""
+
+    code = "domain"

@@ -134,8 +134,8 @@ def _parse(formula: str, many: bool) -> ParsedFormula:
         raise whole.error("a formula has one '~'", tildes[1])
     response, right = whole.cut(0, tildes[0]), whole.cut(tildes[0] + 1, whole.end)
     if many and response.text and split_names(response.text) != ((response.text.strip("`"),), ()):
-        raise response.error("the responses are the columns of Y: expected nothing or a name for them on the left of "
-                             "'~'; transform Y itself")
+        raise response.error("the response is no column of the data: expected nothing or a name for it on the left of "
+                             "'~'; transform its values themselves")
     if not many and not response.text:
         raise whole.error("missing response on the left of '~'", tildes[0])
 

@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 import pymixed as pm
-from pymixed import Bootstrap
+from pymixed import Bootstrap, _core
 from pymixed.errors import InputError, InputTypeError, InterruptedWarning
 
 Array = NDArray[Any]
@@ -244,7 +244,7 @@ def test_merging(sleep: Any, boot: Bootstrap) -> None:
 def test_files_and_pickles_keep_every_bit(boot: Bootstrap, failing: Bootstrap, tmp_path: Path) -> None:
     merged = failing + replace(failing, number=failing.number + 1000)
     for one in (boot, failing, merged):
-        for path in (tmp_path / "replicates.npz", tmp_path / "without an ending"):
+        for path in (tmp_path / "replicates.pmx", tmp_path / "without an ending"):
             one.save(path)
             assert_same_bits(Bootstrap.load(path), one)
             assert_same_bits(Bootstrap.load(str(path)), one)
@@ -263,16 +263,10 @@ def test_spoilt_files_are_refused(sleep: Any, tmp_path: Path) -> None:
         path.write_bytes(whole[:size])
         with pytest.raises(InputError, match=message):
             Bootstrap.load(path)
-    refused = 0
     for at in range(0, len(whole), 11):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1:])
-        try:
-            loaded = Bootstrap.load(path)
-        except InputError:
-            refused += 1
-        else:
-            assert_same_bits(loaded, small)  # a date or a comment of the archive
-    assert refused > len(whole) // 11 * 0.6
+        with pytest.raises(InputError, match="path: expected replicates"):
+            Bootstrap.load(path)
 
 
 def test_foreign_files_are_refused(tmp_path: Path) -> None:
@@ -281,10 +275,10 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
     path.write_text("replicate,Days\n0,1.0\n")
     with pytest.raises(InputError, match=message):
         Bootstrap.load(path)
-    for content in ({"a": np.ones(3)}, {"header": np.array("{}")}, {"header": np.array("[1]")},
-                    {"header": np.array('{"format": 1}')}):
-        with path.open("wb") as file:
-            np.savez(file, **content)
+    format_1 = np.array([1])
+    for content in ({"a": np.ones(3)}, {"format": format_1}, {"format": format_1, "header": "[1]"},
+                    {"format": "1", "header": "{}"}, {"format": format_1, "header": "{}"}):
+        path.write_bytes(_core.pack(content))
         with pytest.raises(InputError, match=message):
             Bootstrap.load(path)
     with path.open("wb") as file:
@@ -295,8 +289,7 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
         pickle.dump({"a": 1}, file)
     with pytest.raises(InputError, match=message):
         Bootstrap.load(path)
-    with path.open("wb") as file:
-        np.savez(file, header=np.array('{"format": 99}'))
+    path.write_bytes(_core.pack({"format": np.array([99]), "header": "{}"}))
     with pytest.raises(InputError, match=r"path: expected replicates in format 1, got 99; a newer version"):
         Bootstrap.load(path)
     with pytest.raises(FileNotFoundError):

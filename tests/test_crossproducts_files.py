@@ -1,9 +1,6 @@
 """Cross-products in a file: what comes back, and files that are refused."""
 
-import io
 import json
-import zipfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ from streams import cut
 from test_crossproducts import FRAME, TIGHT, assert_equal, quiet
 
 import pymixed as pm
+from pymixed import _core
 from pymixed.errors import InputError
 
 DATES = FRAME.assign(g=FRAME["g"].to_numpy().astype("datetime64[D]"), b=FRAME["x"] > 0,
@@ -95,13 +93,12 @@ def test_contrasts_that_are_objects_are_not_saved(tmp_path: Path) -> None:
 
 
 def rewritten(content: bytes, **changes: Any) -> bytes:
-    """An archive with other values in its header."""
-    with np.load(io.BytesIO(content)) as archive:
-        arrays = dict(archive)
-    header = {**json.loads(str(arrays.pop("header"))), **changes}
-    out = io.BytesIO()
-    np.savez(out, header=np.array(json.dumps(header)), **arrays)
-    return out.getvalue()
+    """A file with other values in it or in its header."""
+    values = _core.unpack(content)
+    header = json.loads(values["header"])
+    values |= {name: value for name, value in changes.items() if name in values}
+    header |= {name: value for name, value in changes.items() if name in header}
+    return _core.pack({**values, "header": json.dumps(header)})
 
 
 def test_a_file_that_would_execute_is_refused(tmp_path: Path) -> None:
@@ -123,7 +120,7 @@ def test_a_file_that_would_execute_is_refused(tmp_path: Path) -> None:
 def test_a_newer_file_says_so(tmp_path: Path) -> None:
     path = tmp_path / "sums"
     pm.CrossProducts.from_batches("y ~ x + (1 | g)", [FRAME]).save(path)
-    path.write_bytes(rewritten(path.read_bytes(), format=2))
+    path.write_bytes(rewritten(path.read_bytes(), format=np.array([2])))
     with pytest.raises(InputError, match="in format 1, got 2; a newer version"):
         pm.CrossProducts.load(path)
 
@@ -139,20 +136,18 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         path.write_bytes(spoilt)
         with pytest.raises(InputError, match="path: expected cross-products"):
             pm.CrossProducts.load(path)
-    objective = pm.CrossProducts.from_batches("y ~ x + f + (1 | g)", [FRAME], state=FRAME).fit().params.objective
     for place in rng.integers(len(content), size=40):
-        spoilt = bytearray(content)
-        spoilt[place] ^= 0xFF
-        path.write_bytes(spoilt)
-        with suppress(InputError):  # unless nothing reads that byte: a time, or what zip keeps twice
-            assert pm.CrossProducts.load(path).fit().params.objective == objective
+        changed = bytearray(content)
+        changed[place] ^= 0xFF
+        path.write_bytes(changed)
+        with pytest.raises(InputError, match="path: expected cross-products"):
+            pm.CrossProducts.load(path)
     with pytest.raises(OSError, match="No such file"):
         pm.CrossProducts.load(tmp_path / "missing")
 
 
-def test_nothing_in_a_file_is_a_pickle(tmp_path: Path) -> None:
+def test_nothing_in_a_file_is_an_object(tmp_path: Path) -> None:
     pm.CrossProducts.from_batches("y ~ scale(x) + f + (1 | g / h)", [FRAME]).save(tmp_path / "sums")
-    with zipfile.ZipFile(tmp_path / "sums") as archive:
-        for name in archive.namelist():
-            array = np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
-            assert array.dtype.kind in "biufU"
+    for value in _core.unpack((tmp_path / "sums").read_bytes()).values():
+        texts = value if isinstance(value, list) else [value]
+        assert all(isinstance(text, str) for text in texts) or value.dtype.kind in "biuf"

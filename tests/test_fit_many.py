@@ -355,3 +355,11 @@ def test_the_placeholder_suits_every_family():
         y = placeholder(50, family)
         family.distribution.check_response(y, None, "y", None)
         assert len(np.unique(y)) > 1
+
+
+def test_the_placeholder_is_not_a_treatment_of_every_other_row():
+    """Fits start from what it says of the design: a column that it equals would have no finite coefficient there."""
+    data = {"x": np.tile([0.0, 1.0], 60), "g": np.repeat(np.arange(20), 6), "h": np.tile(np.arange(6), 20)}
+    formula = "~ x + (1 | g) + (1 | h)"
+    Y = pm.simulate(formula, data, beta=[1.0, 0.0], theta=[0.5, 0.3], family="poisson", n=200, seed=1)
+    assert pm.fit_many(formula, data, Y, family="poisson").converged.all()

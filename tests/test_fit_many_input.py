@@ -171,8 +171,8 @@ def fails(kind: type[PymixedError], message: str) -> Any:
 
 @pytest.mark.parametrize("left", ["log(y)", "y + z", "cbind(a, b)", "-y", "1"])
 def test_an_expression_on_the_left_is_refused(left):
-    with fails(FormulaError, "the responses are the columns of Y: expected nothing or a name for them on the left of "
-                             f"'~'; transform Y itself\n  {left} ~ Days + (1 | Subject)\n  ^"):
+    with fails(FormulaError, "the response is no column of the data: expected nothing or a name for it on the left of "
+                             f"'~'; transform its values themselves\n  {left} ~ Days + (1 | Subject)\n  ^"):
         many(f"{left} ~ Days + (1 | Subject)")
 
 

@@ -19,6 +19,11 @@ def of_many(*modules: str) -> set[str]:
     return {f"_many.{name}" for name in modules}
 
 
+def of_plots(*modules: str) -> set[str]:
+    """Modules of the folder _plots."""
+    return {f"_plots.{name}" for name in modules}
+
+
 def of_streams(*modules: str) -> set[str]:
     """Modules of the folder _streams."""
     return {f"_streams.{name}" for name in modules}
@@ -31,9 +36,10 @@ def of_saved(*modules: str) -> set[str]:
 
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_inference", "_many", "_saved", "_streams"},
+    {"errors", "_inference", "_many", "_plots", "_saved", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
-    {"_adapters", "_archives"},
+    {"_adapters", "_archives", *of_plots("style")},
+    of_plots("means", "profiles", "random_effects", "residuals"),
     {"_frames", "_executors"},
     {"_links", "_distributions"},
     {"_family"},
@@ -64,7 +70,7 @@ PYTHON_LAYERS = [
     of_inference("bootstrap", "profile", "terms", "nesting", "submodels", "adjust", "grid", "contrast_methods"),
     of_inference("anova", "emmeans"),
     {"_solution"},
-    of_inference("comparison"),
+    of_inference("comparison", "truth", "drawing"),
     of_inference("deletions"),
     {"_tested_solution"},
     {"_bounded_solution"},
@@ -74,6 +80,8 @@ PYTHON_LAYERS = [
     {"_predicted_solution"},
     {"_simulated_solution"},
     {"_diagnosed_solution"},
+    of_plots("from_solution"),
+    of_plots("accessor"),
     {"_reported_solution"},
     {"_linear_solution", "_generalized_solution", "_diagnosis"},
     {"solution"},
@@ -82,22 +90,25 @@ PYTHON_LAYERS = [
     of_streams("planning", "statistics"),
     of_streams("design", "workers", "files"),
     of_streams("dask"),
+    {"_sampling"},
     {"_fitting"},
     {"_refits"},
     {"_linear", "_generalized"},
     of_saved("criterion"),
     of_saved("reading"),
-    of_many("triangles", "moderation", "rows", "responses"),
+    of_many("triangles", "moderation", "rows", "responses", "growth"),
     of_many("fits", "designs", "jobs"),
-    of_many("running"),
-    {"solvers", "crossproducts", "many"},
+    of_many("running", "joint"),
+    of_many("power"),
+    {"solvers", "crossproducts", "many", "simulations"},
+    {"sklearn"},
     {"datasets"},
     {"__init__"},
     {"cli"},
     {"__main__"},
 ]
 # Who may import the compiled core.
-CORE_USERS = {"_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
+CORE_USERS = {"_sampling", "_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
               *of_streams("statistics", "files"), *of_saved("rowless", "criterion", "reading")}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a

@@ -265,9 +265,9 @@ class Bootstrap:
         return replace(self, **merged)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to a NumPy archive that `load` reads; nothing in it can execute."""
+        """Write everything to a file that `load` reads; nothing in it can execute."""
         write_archive(path, FORMAT, {name: getattr(self, name) for name in _TEXTS},
-                      {name: getattr(self, name) for name in (*_PER_REPLICATE, *_PER_FIT)}, compressed=True)
+                      {name: getattr(self, name) for name in (*_PER_REPLICATE, *_PER_FIT)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Bootstrap:

@@ -84,7 +84,7 @@ class CoefficientTests(ABC):
         """
         combinations, estimates = self.independent(contrasts, rhs)
         statistic = float(np.mean(estimates**2))
-        return JointTest(statistic, len(combinations), _mean_df(self.df(combinations)))
+        return JointTest(statistic, len(combinations), float(mean_df(self.df(combinations))))
 
     def mean_square(self, contrasts: Array, test: JointTest) -> float:
         """Mean square over sigma² of the contrasts (r, p), whose joint test is given: F with the model's covariance."""
@@ -117,15 +117,16 @@ class CoefficientTests(ABC):
         return (vectors[:, kept] / root).T @ rows, (differences @ vectors)[kept] / root
 
 
-def _mean_df(df: Array) -> float:
-    """Degrees of freedom of the mean of squared t statistics from theirs."""
-    if np.isinf(df).all() or np.ptp(df) < 1e-8:
-        return float(df.mean())
-    if df.min() <= 2.0:
-        return 2.0  # the mean has no expectation
-    # x / (x - 2) = 1 + 2 / (x - 2), also for an infinite x
-    excess = (2.0 / (df - 2.0)).sum()
-    return float(2.0 * (len(df) + excess) / excess)
+def mean_df(df: Array) -> Array:
+    """Degrees of freedom (...) of the mean of squared t statistics from theirs (..., r)."""
+    count, lowest, highest = df.shape[-1], df.min(axis=-1), df.max(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        alike = (lowest == highest) | (highest - lowest < 1e-8)
+        # x / (x - 2) = 1 + 2 / (x - 2), also for an infinite x
+        excess = (2.0 / (df - 2.0)).sum(axis=-1)
+        mean = 2.0 * (count + excess) / excess
+    # the mean has no expectation where one of them is 2 or less
+    return np.where(alike, df.mean(axis=-1), np.where(lowest <= 2.0, 2.0, mean))
 
 
 @dataclass(frozen=True, eq=False)

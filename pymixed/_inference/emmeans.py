@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .._common import Array, MixedParams, check_choice
 from .._links import Link
+from .._plots.means import ShownMeans, draw_means
 from ..design import MixedDesign
 from ..errors import EstimabilityWarning, InputError, InputTypeError
 from .adjust import ADJUSTMENTS, SIMULTANEOUS, adjusted_p, critical_values
@@ -24,6 +25,7 @@ from .grid import Margin, ReferenceGrid
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 S = TypeVar("S", bound=np.generic)
 
@@ -200,6 +202,44 @@ class MarginalMeans(Estimates):
         check_choice("adjust", adjust, SIMULTANEOUS)
         _check_tukey(adjust, False)
         return self._interval_table(level, adjust, self._n_family)
+
+    def plot(self, ax: Any = None, **points: Any) -> Axes:
+        """Draw the means with their intervals, those of `table`; needs matplotlib.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            A new figure by default.
+        **points
+            For `Axes.scatter`, which draws the means.
+
+        Returns
+        -------
+        Axes
+            Combinations of the variables of `specs` from left to right, at their values where there is one and it is a
+            number; a colour per combination of those of `by`.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import pymixed as pm
+        >>> fit = pm.lmer("angle ~ recipe * temperature + (1 | recipe:replicate)", pm.datasets.load("cake"))
+        >>> fit.emmeans("recipe").plot().get_xlabel()
+        'recipe'
+        """
+        limits, link = self.table[["lower", "upper"]].to_numpy(float), self._model.link
+        response = self._model.design.response_name
+        trend = self._name.removesuffix(".trend")
+        name = f"Slope of {response} in {trend}" if trend != self._name else f"Marginal mean of {response}"
+        scale = "" if link is None or self._scale == "response" else f", {link.name} scale"
+        return draw_means(ShownMeans(
+            {name: self._labels[name] for name in self._specs}, {name: self._labels[name] for name in self._by},
+            len(self) // self._n_family, self.table[self._name].to_numpy(float), limits[:, 0], limits[:, 1],
+            f"{name}{scale}", [*Estimates._notes(self), f"{100 * self._level:g}% interval"]), ax, points)
 
     def _estimate_columns(self) -> dict[str, Array]:
         estimate, se, df = self._numbers

@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._common import Array
+from .._common import Array, check_choice
+from .._plots.profiles import ShownProfile, draw_density, draw_zeta
 from ..errors import InputError, ProfileWarning
 from .intervals import PERFECT, EstimatedModel, Limits, Parameter, interval_table, normal_quantile
 from .profile_branch import FISHER, IDENTITY, LOGARITHM, Branch, ProfileError, ProfilePoint, Scale
@@ -227,6 +228,51 @@ class Profile:
             if one.parameter.name == parameter:
                 return one.zeta(one.parameter.from_natural(values))
         raise InputError(f"parameter: expected one of {', '.join(self.parameters)}, got {parameter!r}")
+
+    def plot(self, kind: str = "zeta", level: float = 0.95, ax: Any = None, **line: Any) -> Any:
+        """Draw the profiles, a panel per parameter whose estimate is defined; needs matplotlib.
+
+        Parameters
+        ----------
+        kind : str
+            ``"zeta"``: a straight line where the likelihood is normal; dotted lines at the quantiles of the level, and
+            upright ones at the limits of the interval. ``"density"``: φ(zeta) dzeta/dvalue, the density that makes zeta
+            standard normal; the interval is shaded. The area is less than 1 by what lies beyond the points of the
+            profile or the end of the parameter's range.
+        level : float
+            Of the intervals.
+        ax : Axes or sequence of Axes, optional
+            As many as there are panels; a new figure by default.
+        **line
+            For `Axes.plot`, which draws the curve.
+
+        Returns
+        -------
+        Axes or array of Axes
+
+        Raises
+        ------
+        InputError, InputTypeError
+            If the kind or the level is unknown or out of range, or no estimate is defined.
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import pymixed as pm
+        >>> fit = pm.lmer("Yield ~ 1 + (1 | Batch)", pm.datasets.load("dyestuff"))
+        >>> [panel.get_xlabel() for panel in fit.profile().plot()]
+        ['(Intercept)', 'sd_(Intercept)|Batch', 'sigma']
+        """
+        check_choice("kind", kind, ("zeta", "density"))
+        z, defined = normal_quantile(level), [one for one in self._curves if one.branches]
+        if not defined:
+            raise InputError(f"parameters: expected some that are defined at the estimates, got "
+                             f"{', '.join(self.parameters)}")
+        panels = [ShownProfile(one.parameter.name, one.parameter.natural([point.value for point in one.points]),
+                               partial(self.zeta, one.parameter.name), limits)
+                  for one, limits in zip(defined, profile_limits(defined, z), strict=True)]
+        return draw_zeta(panels, z, ax, line) if kind == "zeta" else draw_density(panels, ax, line)
 
     def __repr__(self) -> str:
         n_points = sum(len(one.points) for one in self._curves)

@@ -25,10 +25,10 @@ _GOLDEN = 0.6180339887498949  # its multiples modulo 1 are spread evenly
 
 def placeholder(n: int, family: Family | None) -> Array:
     """A response (n,) that suits the family, always the same, so that no analysis depends on those of the user."""
-    rows = np.arange(n, dtype=np.float64)
+    spread: Array = np.arange(n, dtype=np.float64) * _GOLDEN % 1.0
     if family is not None and family.distribution.discrete:
-        return rows % 2
-    return np.asarray(0.25 + 0.5 * (rows * _GOLDEN % 1.0))
+        return np.round(spread)  # 0, 1, 0, 1, ... may be a treatment of the user's
+    return 0.25 + 0.5 * spread
 
 
 def formula_design(formula: str, data: Any, given: Given, contrasts: Mapping[str, Contrast] | None, na_action: str,

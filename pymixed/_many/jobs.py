@@ -114,6 +114,10 @@ class Job(ABC):
     def __call__(self) -> BlockFitter:
         """Make it."""
 
+    @abstractmethod
+    def engine(self) -> LinearEngine | GeneralizedEngine:
+        """The criterion for the design's own response."""
+
     @property
     @abstractmethod
     def method(self) -> str:
@@ -147,9 +151,13 @@ class LinearJob(Job):
 
     def __call__(self) -> BlockFitter:
         """Make its fitter."""
-        problem = LinearEngine(self.design, self.options).problem
+        problem = self.engine().problem
         return BlockFitter(_core.LinearRefits(problem, core_rows(self.design), self.options.reml), self.options,
                            self.uncertainty, self.design, problem.kept)
+
+    def engine(self) -> LinearEngine:
+        """The criterion for the design's own response."""
+        return LinearEngine(self.design, self.options)
 
     @property
     def method(self) -> str:
@@ -178,11 +186,15 @@ class GeneralizedJob(Job):
 
     def __call__(self) -> BlockFitter:
         """Make its fitter."""
-        problem = GeneralizedEngine(self.design, self.family, self.options).problem
+        problem = self.engine().problem
         core = _core.GeneralizedRefits(problem, core_rows(self.design), self.design.zero_inflation,
                                        int(self.options.n_agq), self.options.curvature)
         return BlockFitter(core, self.options, self.options.se == "hessian" and self.options.n_agq > 0, self.design,
                            problem.kept, self.family.distribution)
+
+    def engine(self) -> GeneralizedEngine:
+        """The criterion for the design's own response."""
+        return GeneralizedEngine(self.design, self.family, self.options)
 
     @property
     def method(self) -> str:

@@ -13,6 +13,7 @@ from .._family import Family
 from .._generalized import GeneralizedOptions, GroupCriterion, working_covariance
 from .._inference.resampling import ModelPoint, Resampler
 from .._joint import level_covariances
+from .._sampling import respond
 from ..design import MixedDesign
 from ..errors import InputError
 
@@ -47,6 +48,11 @@ class HeldCriterion(GroupCriterion):
     def conditional_covariances(self, parameters: Array) -> tuple[Array, ...]:
         """Var(b | y) per grouping factor, (levels, c, c)."""
         return level_covariances(self.effects_covariance(parameters), self._design)
+
+    def respond(self, family: Family | None, eta: Array, zeta: Array | None, weights: Array | None, extra: Array,
+                seed: int, stream: int) -> Array:
+        """A response of any rows (m,) given their linear predictors."""
+        return respond(family, eta, zeta, weights, extra, seed, stream)
 
     def deviance(self, parameters: Array) -> float:
         """Not without rows."""

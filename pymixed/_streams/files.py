@@ -1,4 +1,4 @@
-"""Sums over rows in one file: a NumPy archive with a header of JSON, in which nothing can execute.
+"""Sums over rows in one file, in which nothing can execute.
 
 Encoding rows evaluates the formula's expressions, so that of a file may have nothing but columns, operators, numbers
 and the functions that formulas know.
@@ -33,26 +33,26 @@ _ALLOWED = (ast.Expression, ast.Name, ast.Load, ast.Constant, ast.BinOp, ast.Una
 def write_statistics(statistics: Statistics, path: str | os.PathLike[str]) -> None:
     """Write everything; see `CrossProducts.save`."""
     recipe = statistics.encoding.recipe
-    arrays: dict[str, NDArray[Any]] = {}
+    stored: dict[str, Any] = {}
     header = {
         "formula": recipe.formula, "weights": recipe.weights, "offset": recipe.offset,
         "na_action": recipe.na_action, "ordered": recipe.ordered, "labelled": recipe.labelled,
         "contrasts": {name: _json(contrast, f"contrasts[{name!r}]") for name, contrast in recipe.contrasts.items()},
         "state": {name: _json(state, f"state of {name}") for name, state in recipe.state.items()},
         "levels": {name: _labels(levels.tolist() if levels.dtype.kind != "M" else levels.astype("M8[ns]").view(
-            np.int64).tolist(), f"levels.{name}", arrays, levels.dtype.kind == "M")
+            np.int64).tolist(), f"levels.{name}", stored, levels.dtype.kind == "M")
             for name, levels in recipe.levels.items()},
         "sample": {name: values.tolist() for name, values in recipe.sample.items()},
         "max_levels": [None if np.isinf(limit) else int(limit) for limit in statistics.max_levels],
         "n_dropped": statistics.n_dropped,
-        "groups": {name: _group(table, arrays) for name, table in statistics.levels.columns.items()},
-        "sums": _sums(statistics.sums, arrays)}
+        "groups": {name: _group(table, stored) for name, table in statistics.levels.columns.items()},
+        "sums": _sums(statistics.sums, stored)}
     _check_formula(recipe.formula, recipe)
     for i, table in enumerate(statistics.levels.crossed.values()):
-        arrays[f"crossed.{i}"] = np.array(table.keys, np.int64)
+        stored[f"crossed.{i}"] = np.array(table.keys, np.int64)
     if statistics.products is not None:
-        arrays |= {f"products.{name}": values for name, values in statistics.products.state().items()}
-    write_archive(path, FORMAT, header, arrays)
+        stored |= {f"products.{name}": values for name, values in statistics.products.state().items()}
+    write_archive(path, FORMAT, header, stored)
 
 
 def read_statistics(path: str | os.PathLike[str]) -> Statistics:
@@ -63,23 +63,23 @@ def read_statistics(path: str | os.PathLike[str]) -> Statistics:
         raise InputError(f"path: {os.fspath(path)!r}: {error}") from None
 
 
-def _statistics(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Statistics:
+def _statistics(header: Mapping[str, Any], stored: Mapping[str, Any]) -> Statistics:
     recipe = Recipe(
         header["formula"], {name: _value(contrast) for name, contrast in header["contrasts"].items()},
         header["weights"], header["offset"], header["na_action"],
-        {name: _label_array(entry, arrays) for name, entry in header["levels"].items()}, tuple(header["ordered"]),
+        {name: _label_array(entry, stored) for name, entry in header["levels"].items()}, tuple(header["ordered"]),
         tuple(header["labelled"]), {name: _value(state) for name, state in header["state"].items()},
         {name: np.array(values, np.float64) for name, values in header["sample"].items()})
     _check_formula(recipe.formula, recipe)
     limits = [np.inf if limit is None else limit for limit in header["max_levels"]]
     statistics = Statistics(StreamEncoding(recipe), limits)
     for name, table in statistics.levels.columns.items():
-        _fill(table, header["groups"][name], arrays)
+        _fill(table, header["groups"][name], stored)
     for i, crossed in enumerate(statistics.levels.crossed.values()):
-        crossed.fill(arrays[f"crossed.{i}"].tolist())
-    state = {name.removeprefix("products."): values for name, values in arrays.items() if name.startswith("products.")}
+        crossed.fill(stored[f"crossed.{i}"].tolist())
+    state = {name.removeprefix("products."): values for name, values in stored.items() if name.startswith("products.")}
     statistics.products = _core.CrossProducts.from_state(state) if state else None
-    statistics.sums, statistics.n_dropped = _sums_of(header["sums"], arrays), header["n_dropped"]
+    statistics.sums, statistics.n_dropped = _sums_of(header["sums"], stored), header["n_dropped"]
     n_levels = [len(counts) for counts in statistics.counts] if state else statistics.levels.n_levels
     if len(limits) != len(n_levels) or n_levels != statistics.levels.n_levels:
         raise ValueError("the parts of the file do not belong together")
@@ -88,65 +88,59 @@ def _statistics(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -
 
 # ---- labels --------------------------------------------------------------------------------------------------------
 
-def _labels(labels: list[Any], name: str, arrays: dict[str, NDArray[Any]], dates: bool) -> dict[str, Any]:
-    """Labels as arrays without objects: numbers as they are, strings as their bytes."""
+def _labels(labels: list[Any], name: str, stored: dict[str, Any], dates: bool) -> dict[str, Any]:
+    """Labels as an array of numbers or a list of texts."""
     if labels and isinstance(labels[0], str):
-        encoded = [label.encode() for label in labels]
-        arrays[f"{name}.bytes"] = np.frombuffer(b"".join(encoded), np.uint8)
-        arrays[f"{name}.sizes"] = np.array(list(map(len, encoded)), np.int64)
+        stored[name] = labels
         return {"array": name, "kind": "strings"}
     values = np.array(labels)
     if values.dtype.kind not in "iufb":
         raise InputError(f"{name}: expected strings, numbers, booleans or dates, got labels of another kind, which no "
                          "file can hold")
-    arrays[name] = values
+    stored[name] = values
     return {"array": name, "kind": "dates" if dates else "numbers"}
 
 
-def _label_list(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> list[Any]:
-    name = entry["array"]
-    if entry["kind"] != "strings":
-        return list(arrays[name].tolist())
-    ends = np.cumsum(arrays[f"{name}.sizes"]).tolist()
-    text = arrays[f"{name}.bytes"].tobytes()
-    return [text[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)]
+def _label_list(entry: Mapping[str, Any], stored: Mapping[str, Any]) -> list[Any]:
+    labels = stored[entry["array"]]
+    return list(labels if entry["kind"] == "strings" else labels.tolist())
 
 
-def _label_array(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-    labels = _label_list(entry, arrays)
+def _label_array(entry: Mapping[str, Any], stored: Mapping[str, Any]) -> NDArray[Any]:
+    labels = _label_list(entry, stored)
     if entry["kind"] == "dates":
         return np.array(labels, np.int64).view("M8[ns]")
     return np.array(labels, object if entry["kind"] == "strings" else None)
 
 
-def _group(table: ColumnLevels, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+def _group(table: ColumnLevels, stored: dict[str, Any]) -> dict[str, Any]:
     dates = table.kind == "dates"
     declared = None
     if table.declared is not None:
-        declared = _labels(table.declared.tolist(), f"declared.{table.name}", arrays, False)
-    return {"labels": _labels(table.labels, f"labels.{table.name}", arrays, dates), "kind": table.kind,
+        declared = _labels(table.declared.tolist(), f"declared.{table.name}", stored, False)
+    return {"labels": _labels(table.labels, f"labels.{table.name}", stored, dates), "kind": table.kind,
             "unit": table.unit, "declared": declared}
 
 
-def _fill(table: ColumnLevels, entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-    declared = None if entry["declared"] is None else _label_array(entry["declared"], arrays)
-    table.fill(_label_list(entry["labels"], arrays), entry["kind"], declared, entry["unit"])
+def _fill(table: ColumnLevels, entry: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
+    declared = None if entry["declared"] is None else _label_array(entry["declared"], stored)
+    table.fill(_label_list(entry["labels"], stored), entry["kind"], declared, entry["unit"])
 
 
 # ---- sums ----------------------------------------------------------------------------------------------------------
 
-def _sums(sums: StreamedSums, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    arrays |= {"sums.shift": sums.shift, "sums.x": sums.x, "sums.xx": sums.xx}
-    arrays |= {f"sums.products.{i}": products for i, products in enumerate(sums.products)}
+def _sums(sums: StreamedSums, stored: dict[str, Any]) -> dict[str, Any]:
+    stored |= {"sums.shift": sums.shift, "sums.x": sums.x, "sums.xx": sums.xx}
+    stored |= {f"sums.products.{i}": products for i, products in enumerate(sums.products)}
     numbers = {name: asdict(number) for name, number in sums.variables.items()}
     return {"n": sums.n, "weight": sums.weight, "offset": sums.offset, "weighted": sums.weighted,
             "response": asdict(sums.response), "variables": numbers, "n_terms": len(sums.products)}
 
 
-def _sums_of(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> StreamedSums:
+def _sums_of(entry: Mapping[str, Any], stored: Mapping[str, Any]) -> StreamedSums:
     return StreamedSums(
-        arrays["sums.shift"], arrays["sums.x"], arrays["sums.xx"],
-        [arrays[f"sums.products.{i}"] for i in range(entry["n_terms"])],
+        stored["sums.shift"], stored["sums.x"], stored["sums.xx"],
+        [stored[f"sums.products.{i}"] for i in range(entry["n_terms"])],
         {name: _number(values) for name, values in entry["variables"].items()},
         entry["n"], entry["weight"], entry["offset"], entry["weighted"], _number(entry["response"]))
 
