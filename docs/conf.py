@@ -36,8 +36,12 @@ myst_heading_anchors = 3
 # Docstrings.
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc's sections say it in words
-autodoc_default_options = {"members": True, "inherited-members": True}
-autodoc_class_signature = "mixed"
+autodoc_default_options = {
+    "members": True,
+    "inherited-members": "BaseEstimator, RegressorMixin, _MetadataRequester",  # of all but scikit-learn's classes
+    "exclude-members": "set_fit_request, set_score_request",  # which it adds to ours
+}
+autodoc_mock_imports = ["marginaleffects", "polars"]  # of an adapter that is documented without them
 numpydoc_show_class_members = False  # the template of a class lists them
 add_module_names = False
 default_role = "py:obj"
