@@ -145,6 +145,7 @@ class GeneralizedEngine(GroupCriterion, CoreEngine[_core.GeneralizedDeviance]):
 
     def products(self, psi: Array) -> _core.CrossProducts:
         """Cross-products of the rows with the weights at the conditional modes."""
+        self.core.start()  # the same modes to the bit, whatever was evaluated before
         return self.core.working_products(psi)
 
     def effects_covariance(self, psi: Array) -> _core.EffectsCovariance:

@@ -1,6 +1,7 @@
 """Fits as models of the package marginaleffects, an optional dependency: ``pip install "pymixed[marginaleffects]"``."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ._common import Array, check_choice
 from ._from_formula import FormulaEncoder
 from ._links import Link
 from .errors import InputError
+from .formula import split_names
 from .solution import GLMMSolution, LMMSolution
 
 
@@ -53,10 +55,11 @@ class MixedModel(ModelAbstract):  # type: ignore[misc]  # marginaleffects ships 
         self._design = design
         self._kept = [name in solution.coefficient_names for name in design.coefficient_names]
         predictors = [variable.name for variable in design.encoder.fixed_variables()]
-        vault = ModelVault(coef=np.array(solution.coefficients), coefnames=np.array(solution.coefficient_names),
-                           formula=" ~ ".join([f"`{_response(design.encoder)}`", " + ".join(map("`{}`".format, predictors)) or "1"]),
-                           modeldata=_polars(data), package="pymixed",
-                           variable_names=[_response(design.encoder), *predictors])
+        names = split_names(design.response_name)[0]
+        vault = ModelVault(
+            coef=np.array(solution.coefficients), coefnames=np.array(solution.coefficient_names),
+            formula=f"{names[0]} ~ {' + '.join(predictors) or '1'}", variable_names=[names[0], *predictors],
+            modeldata=_with_categories(data, [*names, *predictors]), package="pymixed")
         super().__init__(solution, vault)
 
     def get_vcov(self, vcov: Any = True) -> Array | None:
@@ -65,15 +68,22 @@ class MixedModel(ModelAbstract):  # type: ignore[misc]  # marginaleffects ships 
             return None
         return self.model.vcov() if vcov is True else np.asarray(self.model.vcov(vcov))
 
-    def get_exog(self, newdata: Any) -> tuple[Array, Array | None]:
-        """X and the offset of new rows."""
+    def get_exog(self, newdata: Any) -> Array:
+        """X of new rows, and their offset as a last column."""
         rows = self._design.new_rows(newdata, groups=())
-        return rows.X[:, self._kept], rows.offset
+        return np.column_stack([rows.X[:, self._kept], np.zeros(len(rows.X)) if rows.offset is None else rows.offset])
 
     def get_predict(self, params: Array, newdata: Any) -> pl.DataFrame:
         """Predictions at other coefficients."""
-        X, offset = newdata if isinstance(newdata, tuple) else self.get_exog(newdata)
-        eta = X @ np.asarray(params)
-        eta = eta if offset is None else eta + offset
+        X = newdata if isinstance(newdata, np.ndarray) else self.get_exog(newdata)
+        eta = X[:, :-1] @ np.asarray(params) + X[:, -1]
         mean = eta if self._link is None else self._link.inverse(eta)
         return pl.DataFrame({"rowid": np.arange(len(mean)), "estimate": mean})
+
+
+def _with_categories(data: Any, names: Sequence[str]) -> pl.DataFrame:
+    """The columns of a table that the model names, strings as categories: marginaleffects takes no strings."""
+    table = pl.DataFrame(data)
+    table = table.select([name for name in dict.fromkeys(names) if name in table.columns]).drop_nulls()
+    return table.with_columns(pl.col(name).cast(pl.Enum(table[name].unique().sort().to_list()))
+                              for name, kind in table.schema.items() if kind == pl.String)

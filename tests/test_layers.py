@@ -101,14 +101,14 @@ PYTHON_LAYERS = [
     of_many("running", "joint"),
     of_many("power"),
     {"solvers", "crossproducts", "many", "simulations"},
-    {"sklearn"},
+    {"sklearn", "marginaleffects"},
     {"datasets"},
     {"__init__"},
     {"cli"},
     {"__main__"},
 ]
 # Who may import the compiled core.
-CORE_USERS = {"_sampling", "_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
+CORE_USERS = {"_archives", "_sampling", "_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
               *of_streams("statistics", "files"), *of_saved("rowless", "criterion", "reading")}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
