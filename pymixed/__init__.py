@@ -8,6 +8,7 @@ from ._core import __version__
 from ._inference.bootstrap import Bootstrap
 from ._inference.comparison import anova
 from ._inference.pbtest import pbtest
+from ._reports.compare import compare
 from .design import MixedDesign, Term
 from .many import ManyFits, fit_many, fit_many_arrays
 from .simulations import Power, power, simulate
@@ -30,6 +31,7 @@ __all__ = [
     "Term",
     "__version__",
     "anova",
+    "compare",
     "datasets",
     "errors",
     "families",

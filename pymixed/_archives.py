@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -20,8 +21,16 @@ Values: TypeAlias = Mapping[str, Any]
 
 def write_archive(path: str | os.PathLike[str], version: int, header: Mapping[str, Any],
                   values: Mapping[str, str | list[str] | NDArray[Any]]) -> None:
-    """Write a header and values."""
-    Path(path).write_bytes(_core.pack({**values, "format": np.array([version]), "header": json.dumps(dict(header))}))
+    """Write a header and values; a file of that name stays whole until the new one is."""
+    content = _core.pack({**values, "format": np.array([version]), "header": json.dumps(dict(header))})
+    path = Path(path)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            file.write(content)
+        except BaseException:
+            Path(file.name).unlink()
+            raise
+    Path(file.name).replace(path)
 
 
 def read_archive(path: str | os.PathLike[str], version: int, make: Callable[[Mapping[str, Any], Values], T], what: str,

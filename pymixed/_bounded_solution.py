@@ -156,6 +156,13 @@ class BoundedSolution(TestedSolution[P]):
     def _parameter_values(self, coefficients: Array, theta: Array, extra: Array) -> Array:
         """Values of all parameters (R, K) at R points."""
 
+    @property
+    def _parameter_estimates(self) -> Array:
+        """Values of all parameters (K,)."""
+        point = self._model_point()
+        values = self._parameter_values(point.coefficients[None], point.theta[None], point.extra[None])
+        return np.asarray(values[0])
+
     def bootstrap(self, n: int = 1000, kind: str = "parametric", seed: int | None = None, first: int = 0,
                   cluster: Any = None, n_threads: int | None = None, progress: bool = False) -> Bootstrap:
         """Fit the model to `n` resampled data sets.
@@ -219,11 +226,9 @@ class BoundedSolution(TestedSolution[P]):
         resampler = self._engine.resampler(self._design, self._model_point())
         found = run(partial(resampler.draw, plan), int(first), int(n), progress)
         own_se = resampler.fit(self._design.y[:, None], 1).se[0]
-        point = self._model_point()
-        here = self._parameter_values(point.coefficients[None], point.theta[None], point.extra[None])[0]
         count = len(found.status)
         return Bootstrap(
-            repr(self), kind, self._parameter_names, here, own_se,
+            repr(self), kind, self._parameter_names, self._parameter_estimates, own_se,
             self._parameter_values(found.coefficients, found.theta, found.extra), found.coefficients, found.se,
             found.theta, found.extra, found.objective, found.status, found.n_evaluations,
             np.full(count, plan.seed, np.uint64), np.arange(count, dtype=np.int64) + int(first), resampler.statuses)

@@ -19,6 +19,7 @@ from ._parts import (
     NewRows,
     ObservedRows,
     RandomTerm,
+    RowsWithGaps,
     Term,
     TermContent,
     TermData,
@@ -111,6 +112,11 @@ class ArrayEncoder:
         """Refused: new data of arrays have no response."""
         raise InputError("the model was fitted from arrays; residuals of new rows need a formula, which says what the "
                          "response is: see pymixed.lmer")
+
+    def rows_with_gaps(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
+                       family: Family | None) -> RowsWithGaps:
+        """Refused as well."""
+        raise InputError("the model was fitted from arrays, whose new rows have no response and lack no value")
 
     def fixed_terms(self, parts: ModelParts) -> tuple[ModelTerm, ...]:
         """Every column of X is a term."""

@@ -40,6 +40,7 @@ from ._parts import (
     NewRows,
     ObservedRows,
     RandomTerm,
+    RowsWithGaps,
     TermContent,
     TermData,
     column_term,
@@ -81,7 +82,8 @@ def read_formula(formula: str, data: Any, weights: ArrayLike | str | None, offse
         parsed, contrasts, {text: block.spec for text, block in blocks.items()},
         {name: isinstance(values, Categorical) for name, values in columns.items()}, crossed_columns(parsed),
         offset if isinstance(offset, str) else None, offset is not None,
-        {name: used.columns[name] for name in split_names(parsed.fixed)[0] if name in columns})
+        {name: used.columns[name] for name in split_names(parsed.fixed)[0] if name in columns},
+        given.levels if isinstance(given, Categorical) else None)
     factors = tuple(GroupingFactor(":".join(names), crossed.codes, crossed.levels) for names in encoder.factors
                     for crossed in [cross(used.groups[name] for name in names)])
     terms = tuple(RandomTerm(factors[position].name, position, term_columns, data, "us")
@@ -166,6 +168,8 @@ class FormulaEncoder:
         Whether there was an `offset` argument.
     fixed_columns : mapping
         Columns that the fixed part uses, in the rows of the fit.
+    response_levels : (2,) array or None
+        Labels of failure and success, where the response has labels.
     """
 
     parsed: ParsedFormula
@@ -176,6 +180,7 @@ class FormulaEncoder:
     offset_column: str | None
     has_offset: bool
     fixed_columns: Mapping[str, Column] = field(repr=False)
+    response_levels: NDArray[Any] | None = None
 
     def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
                  effects: Collection[str]) -> NewRows:
@@ -195,8 +200,8 @@ class FormulaEncoder:
         table = Table(newdata, "newdata")
         used = self._complete(table, asked, used_factors, offset, "drop", weights)
         rows, blocks = self._encoded(parts, asked, used, used_factors)
-        y, prior = finish(_response(asked, used.columns, blocks, used.n), used.weights, asked.response, family,
-                          used.rows)
+        given = self._as_labelled(_response(asked, used.columns, blocks, used.n))
+        y, prior = finish(given, used.weights, asked.response, family, used.rows)
         return ObservedRows(rows, y, prior, used.rows, table.n_rows)
 
     def _used(self, parts: ModelParts, groups: Collection[str]) -> list[tuple[str, ...]]:
@@ -253,6 +258,48 @@ class FormulaEncoder:
             tuple(data for _, _, data in self.terms_of(blocks, self.parsed.bars)), prior,
             _total_offset(self.parsed, blocks, used.offset),
             {name: used.columns[name] for name in self.fixed_columns}, used.rows, table.n_rows)
+
+    def rows_with_gaps(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
+                       family: Family | None) -> RowsWithGaps:
+        """Encode new data in the rows where nothing but the response is missing, with responses where they are."""
+        used_factors = self._used(parts, groups)
+        asked = self._asked(used_factors, False)
+        table = Table(newdata, "newdata")
+        used = self._complete(table, asked, used_factors, offset, "drop")
+        rows = self._encoded(parts, asked, used, used_factors)[0]
+        return RowsWithGaps(rows, self._observed(table, used.rows, used.n, family), used.rows)
+
+    def _observed(self, table: Table, rows: NDArray[np.intp] | None, n: int,
+                  family: Family | None) -> FloatArray | None:
+        """Responses of n rows of a table, NaN where they are missing; None where the table lacks their columns."""
+        names = [name for part in self.parsed.responses for name in split_names(part)[0] if name in self.categorical]
+        if not names or not set(names).issubset(table.names):
+            return None
+        columns: dict[str, Column] = {name: self.column(table, name) for name in names}
+        if rows is not None:
+            columns = {name: take_rows(values, rows) for name, values in columns.items()}
+        known = complete_columns(columns, {}, None, None, n, "drop", none_left=True)
+        y = np.full(n, np.nan)
+        if known.n:
+            texts = map(expression_formula, self.parsed.responses)
+            blocks = {text: model_matrix(self.specs[text], known.columns, known.n, self.contrasts, self.parsed.text)
+                      for text in texts if text in self.specs}
+            given = self._as_labelled(_response(self.parsed, known.columns, blocks, known.n))
+            positions = np.arange(table.n_rows) if rows is None else rows
+            complete = slice(None) if known.rows is None else known.rows
+            y[complete], _ = finish(given, None, self.parsed.response, family, positions[complete])
+        return y
+
+    def _as_labelled(self, response: Column) -> Column:
+        """A response of labels with the two levels that it had in the fit."""
+        if self.response_levels is None or not isinstance(response, Categorical):
+            return response
+        codes = response.codes_in(self.response_levels)
+        if (codes < 0).any():
+            known = " or ".join(map(repr, self.response_levels.tolist()))
+            raise InputError(f"response {self.parsed.response!r}: expected {known} as in the fit, "
+                             f"got {response.labels()[codes < 0][0]!r}")
+        return Categorical(codes, self.response_levels)
 
     def terms_of(self, blocks: Mapping[str, Block],
                  bars: Iterable[Bar]) -> Iterator[tuple[int, tuple[str, ...], TermData]]:

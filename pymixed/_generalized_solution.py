@@ -355,6 +355,14 @@ class GLMMSolution(ReportedSolution[GLMMParams]):
         of_zero = ((Z @ self.params.zi_vcov) * Z).sum(axis=1)
         return np.asarray(np.sqrt((by_eta * se_link)**2 + by_zero**2 * of_zero + 2.0 * by_eta * by_zero * between))
 
+    @property
+    def _scale(self) -> float:
+        return float(np.sqrt(self.dispersion)) if self._family.distribution.dispersed else 1.0
+
+    @property
+    def _criterion_at_fit(self) -> tuple[str, float]:
+        return "deviance", self.deviance
+
     # ---- in print ----------------------------------------------------------------------------------------------------
 
     def summary(self) -> Summary:

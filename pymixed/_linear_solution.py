@@ -321,6 +321,14 @@ class LMMSolution(ReportedSolution[LMMParams]):
         deviance = conditional_deviance(self.params, self._design.weights, self.residuals)
         return deviance + 2.0 * (self.effective_parameters(corrected) + 1.0)
 
+    @property
+    def _scale(self) -> float:
+        return self.residual_std
+
+    @property
+    def _criterion_at_fit(self) -> tuple[str, float]:
+        return "REMLcrit" if self.reml else "deviance", self.params.objective
+
     # ---- in print ----------------------------------------------------------------------------------------------------
 
     def summary(self) -> Summary:

@@ -274,6 +274,25 @@ class ObservedRows:
     n_given: int
 
 
+@dataclass(frozen=True, eq=False)
+class RowsWithGaps:
+    """New data, some with their responses.
+
+    Attributes
+    ----------
+    rows : NewRows
+        Those in which nothing but the response is missing.
+    y : (m,) array or None
+        Their responses, NaN where they are missing; None where the new data have none.
+    positions : (m,) array or None
+        Where they stand in the new data, None where all are complete.
+    """
+
+    rows: NewRows
+    y: FloatArray | None
+    positions: NDArray[np.intp] | None
+
+
 class Encoder(Protocol):
     """How a kind of data encodes new rows as it encoded those of the fit."""
 
@@ -284,6 +303,13 @@ class Encoder(Protocol):
     def observed_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
                       weights: ArrayLike | str | None = None, family: Family | None = None) -> ObservedRows:
         """Encode new data and their responses; an `InputError` where there was no formula."""
+
+    def rows_with_gaps(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
+                       family: Family | None) -> RowsWithGaps:
+        """Encode new data whose responses may be missing; an `InputError` where there was no formula.
+
+        `family` is that of a generalized linear mixed model. Rows that lack another value are left out.
+        """
 
     def fixed_terms(self, parts: ModelParts) -> tuple[ModelTerm, ...]:
         """Which columns of X belong together, the intercept among them."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, overload
 
@@ -32,6 +32,10 @@ class MixedSolution(ABC, Generic[P]):
     _result: Result[P]
     _design: MixedDesign
     _engine: Criterion
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle holds: not what was found on demand, which is found again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     # ---- the estimates by name ---------------------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
-"""A fit as text and HTML, in the layout that lme4 and lmerTest made familiar."""
+"""A fit as text, HTML, Markdown and LaTeX, in the layout that lme4 and lmerTest made familiar."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import count
@@ -19,6 +20,11 @@ CORRELATED_COEFFICIENTS = 20  # no table of correlations for more
 SMALLEST_P = np.finfo(float).eps
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"), (0.1, "."))
 STARS_LEGEND = "Signif. codes: 0 '***' 0.001 '**' 0.01 '*' 0.05 '.' 0.1 ' ' 1"
+RULE = "---"  # line between a table and its legend
+INDENT = "  "  # of a cell under a heading
+LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+         "|": r"\textbar{}", "²": r"\textsuperscript{2}"}
 DF_METHODS = {"satterthwaite": "Satterthwaite's method", "residual": "residual degrees of freedom"}
 
 
@@ -41,19 +47,49 @@ class Table:
         return "\n".join([*filter(None, [self.title]), *lines, *filter(None, [self.footer])])
 
     def _repr_html_(self) -> str:
-        aligned = ["left" if j < self.n_labels else "right" for j in range(len(self.header))]
+        aligned = self._aligned("left", "right")
         rows = [
-            "<tr>" + "".join(f'<{tag} style="text-align: {side}">{escape(cell)}</{tag}>'
+            "<tr>" + "".join(f'<{tag} style="text-align: {side}">{_cell(cell, escape, "&emsp;")}</{tag}>'
                              for cell, side in zip(row, aligned, strict=True)) + "</tr>"
             for tag, row in (("th", self.header), *(("td", row) for row in self.rows))]
         caption = f"<caption>{escape(self.title)}</caption>" if self.title else ""
         table = f"<table>{caption}<thead>{rows[0]}</thead><tbody>{''.join(rows[1:])}</tbody></table>"
         return table + (_paragraph(self.footer) if self.footer else "")
 
+    def to_markdown(self) -> str:
+        """The table in Markdown with pipes, as GitHub, Jupyter and pandoc read it."""
+        header, *body = [[_cell(cell, markdown_escape, "&emsp;") for cell in row] for row in (self.header, *self.rows)]
+        lines = [f"| {' | '.join(row)} |" for row in (header, self._aligned(":--", "--:"), *body)]
+        title = f"**{markdown_escape(self.title)}**" if self.title else ""
+        return "\n\n".join(filter(None, [title, "\n".join(lines), _markdown_paragraph(self.footer)]))
+
+    def to_latex(self) -> str:
+        r"""The table as a LaTeX tabular, with the rules of the package booktabs."""
+        header, *body = map(_latex_row, (self.header, *self.rows))
+        lines = [rf"\begin{{tabular}}{{{''.join(self._aligned('l', 'r'))}}}", r"\toprule", header, r"\midrule", *body,
+                 r"\bottomrule", r"\end{tabular}"]
+        title = rf"\textbf{{{latex_escape(self.title)}}}" if self.title else ""
+        return "\n\n".join(filter(None, [title, "\n".join(lines), _latex_paragraph(self.footer)]))
+
+    def _aligned(self, left: str, right: str) -> list[str]:
+        """A word for each column."""
+        return [left if j < self.n_labels else right for j in range(len(self.header))]
+
 
 @dataclass(frozen=True)
 class Summary:
-    """What `summary()` returns: text when printed, tables in a notebook."""
+    """What `summary()` returns: text when printed, tables in a notebook, Markdown and LaTeX for documents.
+
+    Examples
+    --------
+    >>> import pymixed as pm
+    >>> fit = pm.lmer("Yield ~ 1 + (1 | Batch)", pm.datasets.load("dyestuff"))
+    >>> print(fit.summary().to_markdown().partition("Random effects:**")[2].partition("Number")[0].strip())
+    | Groups | Name | Variance | Std.Dev. |
+    | :-- | :-- | --: | --: |
+    | Batch | (Intercept) | 1764 | 42.00 |
+    | Residual |  | 2451 | 49.51 |
+    """
 
     blocks: tuple[str | Table, ...]
 
@@ -65,6 +101,16 @@ class Summary:
     def _repr_html_(self) -> str:
         blocks = [_paragraph(block) if isinstance(block, str) else block._repr_html_() for block in self.blocks]
         return f"<div>{''.join(blocks)}</div>"
+
+    def to_markdown(self) -> str:
+        """The summary in Markdown, its tables with pipes, as GitHub, Jupyter and pandoc read it."""
+        return "\n\n".join(_markdown_paragraph(block) if isinstance(block, str) else block.to_markdown()
+                           for block in self.blocks)
+
+    def to_latex(self) -> str:
+        """The summary in LaTeX; its tables are tabulars that need the package booktabs."""
+        return "\n\n".join(_latex_paragraph(block) if isinstance(block, str) else block.to_latex()
+                           for block in self.blocks)
 
 
 def summarize_linear(params: LMMParams, formula: str | None, residual_quantiles: Array | None,
@@ -166,10 +212,10 @@ def _coefficients(title: str, names: Sequence[str], values: Array, se: Array, p_
     estimates = format_together([*values, *se])
     columns = [names, estimates[:p], estimates[p:], *([] if df is None else [format_together(df)]),
                [f"{ratio:.3f}" for ratio in values / se], [_format_p(p_value) for p_value in p_values],
-               [_stars(p_value).ljust(3) for p_value in p_values]]
+               [stars_of(p_value).ljust(3) for p_value in p_values]]
     header = ("", "Estimate", "Std. Error", *([] if df is None else ["df"]), f"{statistic} value",
               f"Pr(>|{statistic}|)", "")
-    return Table(header, tuple(zip(*columns, strict=True)), title=title, footer=f"---\n{STARS_LEGEND}")
+    return Table(header, tuple(zip(*columns, strict=True)), title=title, footer=f"{RULE}\n{STARS_LEGEND}")
 
 
 def _correlations(params: MixedParams) -> str | Table:
@@ -234,9 +280,48 @@ def _format_p(p: float) -> str:
     return f"{p:.5f}" if p >= 1e-4 else f"{p:.2e}"
 
 
-def _stars(p: float) -> str:
+def stars_of(p: float) -> str:
+    """The stars of a p-value, as in `STARS_LEGEND`."""
     return next((stars for limit, stars in STARS if p < limit), "")
+
+
+# ---- the formats -----------------------------------------------------------------------------------------------------
+
+def _cell(text: str, escaped: Callable[[str], str], indent: str) -> str:
+    """A cell without the blanks that line up columns of text, an indent in the format's own way."""
+    return indent * text.startswith(INDENT) + escaped(text.strip())
 
 
 def _paragraph(text: str) -> str:
     return f"<p>{escape(text).replace(chr(10), '<br>')}</p>"
+
+
+def markdown_escape(text: str) -> str:
+    """Text that Markdown shows as it is, also in the cell of a table."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~$&])", r"\\\1", text)
+
+
+def _markdown_paragraph(text: str) -> str:
+    lines = [re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", markdown_escape(line)) for line in _without_rules(text)]
+    return "\\\n".join(lines)
+
+
+def latex_escape(text: str) -> str:
+    """Text that LaTeX shows as it is."""
+    return re.sub("|".join(map(re.escape, LATEX)), lambda found: LATEX[found.group()], text)
+
+
+def _latex_row(cells: Cells) -> str:
+    escaped = [re.sub(r"^-(?=[\d.])", "$-$", _cell(cell, latex_escape, r"\quad ")) for cell in cells]
+    # the end of the row before would take a bracket or a star for its argument
+    first = "{}" if escaped[0].startswith(("[", "*")) else ""
+    return first + " & ".join(escaped) + r" \\"
+
+
+def _latex_paragraph(text: str) -> str:
+    return " \\\\\n".join(map(latex_escape, _without_rules(text)))
+
+
+def _without_rules(text: str) -> list[str]:
+    """Lines of a text but those that draw a line under a table, which the formats do themselves."""
+    return [line for line in text.splitlines() if line != RULE]

@@ -29,6 +29,11 @@ def of_streams(*modules: str) -> set[str]:
     return {f"_streams.{name}" for name in modules}
 
 
+def of_reports(*modules: str) -> set[str]:
+    """Modules of the folder _reports."""
+    return {f"_reports.{name}" for name in modules}
+
+
 def of_saved(*modules: str) -> set[str]:
     """Modules of the folder _saved."""
     return {f"_saved.{name}" for name in modules}
@@ -36,7 +41,7 @@ def of_saved(*modules: str) -> set[str]:
 
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_inference", "_many", "_plots", "_saved", "_streams"},
+    {"errors", "_inference", "_many", "_plots", "_reports", "_saved", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters", "_archives", *of_plots("style")},
     of_plots("means", "profiles", "random_effects", "residuals"),
@@ -80,8 +85,8 @@ PYTHON_LAYERS = [
     {"_predicted_solution"},
     {"_simulated_solution"},
     {"_diagnosed_solution"},
-    of_plots("from_solution"),
-    of_plots("accessor"),
+    {*of_reports("parameters", "augment"), *of_plots("from_solution")},
+    {*of_reports("tidy", "compare"), *of_plots("accessor")},
     {"_reported_solution"},
     {"_linear_solution", "_generalized_solution", "_diagnosis"},
     {"solution"},
@@ -128,6 +133,7 @@ CPP_LAYERS = [
     {"pls", "template_parameters", "sorted_rows"},
     {"penalized_factor", "path_inverse"},
     {"effects_covariance"},
+    {"saved_model"},
     {"response_sums", "scores"},
     {"tail_components"},
     {"deviance", "estimates"},

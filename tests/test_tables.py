@@ -6,16 +6,17 @@ After a deliberate change of the layout, write the stored texts anew: ``python t
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import reference_cases
 from dense_solution import PROVEN, solution_at
+from formats import HtmlCells, read_latex, read_markdown
 
 import pymixed as pm
-from pymixed._tables import Table, abbreviate, format_together
+from pymixed._tables import Summary, Table, abbreviate, format_together
 from pymixed.design import MixedDesign
 from pymixed.errors import BoundaryWarning
 from pymixed.solution import GLMMSolution, LMMSolution
@@ -94,32 +95,43 @@ def test_summary_is_the_stored_text(name: str) -> None:
     assert str(SUMMARIES[name]().summary()) + "\n" == (GOLDEN / f"summary_{name}.txt").read_text(encoding="utf-8")
 
 
-class Cells(HTMLParser):
-    """Text of a fragment, and whether its tags balance."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.text: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag != "br":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_html_holds_the_words_of_the_text(name: str) -> None:
     fit = SUMMARIES[name]()
-    parser = Cells()
+    parser = HtmlCells()
     parser.feed(fit._repr_html_())
     assert not parser.open
     assert " ".join(parser.text).split() == str(fit.summary()).split()
+
+
+@pytest.mark.parametrize("read", [read_markdown, read_latex])
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_markdown_and_latex_hold_the_words_of_the_text(name: str, read: Callable[[str], Any]) -> None:
+    summary = SUMMARIES[name]().summary()
+    paragraphs, tables = read(summary.to_markdown() if read is read_markdown else summary.to_latex())
+    words = [" ".join(paragraphs), *(" ".join(map(" ".join, cells)) for cells in tables)]
+    assert sorted(" ".join(words).split()) == sorted(str(summary).replace("\n---\n", "\n").split())
+    expected = [block for block in summary.blocks if isinstance(block, Table)]
+    assert tables == [[[cell.strip() for cell in row] for row in (block.header, *block.rows)] for block in expected]
+
+
+NASTY = r"a|b_c & 50% #1 *x* <i> [T.y] ~ ^ {z} $ \ `q`"
+
+
+def test_names_are_escaped_in_every_format() -> None:
+    table = Table(("", NASTY), ((NASTY, "-1.5"), ("[x]", "2"), ("*", "3")), title=NASTY, footer=f"- {NASTY}\n{NASTY}")
+    cells = [["", NASTY], [NASTY, "-1.5"], ["[x]", "2"], ["*", "3"]]
+    assert read_markdown(table.to_markdown()) == ([NASTY, f"- {NASTY}\n{NASTY}"], [cells])
+    assert read_latex(table.to_latex()) == ([NASTY, f"- {NASTY}\n{NASTY}"], [cells])
+    for row in table.to_latex().split(r"\\")[1:]:  # a star or bracket there would be the row end's argument
+        assert not row.lstrip().startswith(("[", "*"))
+    parser = HtmlCells()
+    parser.feed(table._repr_html_())
+    assert parser.text == [NASTY, NASTY, NASTY, "-1.5", "[x]", "2", "*", "3", f"- {NASTY}", NASTY]
+
+
+def test_paragraphs_of_markdown_are_no_lists_or_headings() -> None:
+    assert Summary(("- a\n---\n# b\n+ c\n1. d",)).to_markdown() == "\\- a\\\n\\# b\\\n\\+ c\\\n1\\. d"
 
 
 def test_html_escapes_names() -> None:

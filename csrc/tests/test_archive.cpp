@@ -128,8 +128,8 @@ TEST("the bytes are those that the header describes") {
     const std::string expected(
         "PYMIXED\x1A"
         "\x01\0\0\0"
-        "\x41\0\0\0\0\0\0\0"
-        "\x01\0\0\0"  // 65 bytes
+        "\x41\0\0\0\0\0\0\0"  // 65 bytes
+        "\x01\0\0\0"
         "\x02\0\0\0"
         "ab"
         "\x02\x02\x01\x01"

@@ -38,7 +38,8 @@ def encoder_to_json(design: MixedDesign, with_rows: bool) -> dict[str, Any]:
         "contrasts": {name: to_json(contrast, f"contrasts[{name!r}]") for name, contrast in encoder.contrasts.items()},
         "specs": {text: spec_to_json(text, spec) for text, spec in encoder.specs.items()},
         "categorical": dict(encoder.categorical), "offset_column": encoder.offset_column,
-        "has_offset": encoder.has_offset}
+        "has_offset": encoder.has_offset,
+        "response_levels": to_json(encoder.response_levels, f"response {parsed.response!r}")}
     if with_rows:
         return entry
     return {**entry, "variables": [
@@ -63,7 +64,8 @@ def encoder_from_json(entry: Mapping[str, Any], family: Family | None, columns: 
     encoder = FormulaEncoder(
         parsed, {name: from_json(contrast) for name, contrast in entry["contrasts"].items()},
         {text: spec_from_json(text, parsed.text, spec) for text, spec in entry["specs"].items()},
-        entry["categorical"], crossed_columns(parsed), entry["offset_column"], entry["has_offset"], columns)
+        entry["categorical"], crossed_columns(parsed), entry["offset_column"], entry["has_offset"], columns,
+        from_json(entry["response_levels"]))
     if "variables" not in entry:
         return encoder
     return RowlessEncoder.of(encoder, [

@@ -130,7 +130,7 @@ class StreamEncoding:
             {name: isinstance(values, Categorical) for name, values in columns.items()}, crossed_columns(parsed),
             recipe.offset, recipe.offset is not None,
             {name: columns[name] for name in split_names(parsed.fixed)[0] if name in columns},
-            {name: label_kind(levels) for name, levels in recipe.levels.items()})
+            kinds={name: label_kind(levels) for name, levels in recipe.levels.items()})
         self.names = fixed.names
         self.factor_names = tuple(":".join(names) for names in self.encoder.factors)
         self._terms = tuple((position, names) for position, names, _ in self.encoder.terms_of(blocks, parsed.bars))
