@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -24,13 +23,13 @@ def write_archive(path: str | os.PathLike[str], version: int, header: Mapping[st
     """Write a header and values; a file of that name stays whole until the new one is."""
     content = _core.pack({**values, "format": np.array([version]), "header": json.dumps(dict(header))})
     path = Path(path)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            file.write(content)
-        except BaseException:
-            Path(file.name).unlink()
-            raise
-    Path(file.name).replace(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def read_archive(path: str | os.PathLike[str], version: int, make: Callable[[Mapping[str, Any], Values], T], what: str,

@@ -1,7 +1,7 @@
 """What a fit leaves behind to evaluate: its criterion as functions of the parameters, with derivatives."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -136,6 +136,24 @@ class KenwardRogerSums:
     to_internal: Array
 
 
+class HeldEstimates(NamedTuple):
+    """Estimates of a linear mixed model with theta held.
+
+    Attributes
+    ----------
+    step : (p,) array
+        Its coefficients minus those of a fit.
+    C : (p, p) array
+        Their covariance over sigma².
+    pwrss : float
+        r², the penalised weighted residual sum of squares.
+    """
+
+    step: Array
+    C: Array
+    pwrss: float
+
+
 class EffectsCovariance(Protocol):
     """Q = ΛM⁻¹Λ' (q, q) of a fit, never formed: over sigma² the covariance of b given y and the coefficients."""
 
@@ -175,6 +193,16 @@ class Criterion(Protocol):
     def effects_covariance(self, parameters: Array) -> EffectsCovariance:
         """Covariance of the random effects, over sigma² for a linear model."""
 
+    def estimates_without(self, parameters: Array, sets: Iterable[NDArray[np.intp]]) -> Iterator[HeldEstimates | None]:
+        """Estimates without each of some sets of rows, theta held; None where the rest does not determine them.
+
+        Those of a generalized model are of the linear one with its weights and responses at the conditional modes.
+        """
+
+    @property
+    def optimizers(self) -> tuple[str, ...]:
+        """What it can be minimised with."""
+
     def group_modes(self, parameters: Array, design: MixedDesign) -> tuple[Array, ...]:
         """Conditional modes of the levels of other rows, whose offset holds all but the random effects."""
 
@@ -187,11 +215,11 @@ class Criterion(Protocol):
     def options(self) -> dict[str, Any]:
         """What the fit was told, as plain values."""
 
-    def refit(self, design: MixedDesign, reml: bool | None = None) -> Any:
+    def refit(self, design: MixedDesign, reml: bool | None = None, optimizer: str | None = None) -> Any:
         """Solution for another design of the same kind, found with the same options.
 
-        `reml` chooses the criterion of a linear model, that of the fit by default. Only failures to converge are
-        warned of.
+        `reml` chooses the criterion of a linear model, `optimizer` what it is minimised with, those of the fit by
+        default. Only failures to converge are warned of.
         """
 
     def resampler(self, design: MixedDesign, point: ModelPoint, reml: bool | None = None) -> Resampler:
@@ -242,6 +270,9 @@ class LinearCriterion(Criterion, Protocol):
 
 class GeneralizedCriterion(Criterion, Protocol):
     """The criterion of a generalized linear mixed model."""
+
+    def working_rows(self, parameters: Array) -> tuple[Array, Array]:
+        """The criterion's weights at the conditional modes, and the derivatives of log f in the predictor (n,)."""
 
     def cluster_scores(self, parameters: Array, clusters: NDArray[np.int32], n_clusters: int) -> ClusterScores:
         """Derivatives by clusters; `clusters` are codes of the rows (n,). Not where coefficients are profiled."""

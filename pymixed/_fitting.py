@@ -140,6 +140,7 @@ class CoreEngine(Generic[C]):
     """
 
     core: C
+    optimizers = OPTIMIZERS
 
     def deviance(self, parameters: Array) -> float:
         """Criterion; infinite where it cannot be evaluated."""

@@ -61,7 +61,7 @@ def read_arrays(y: ArrayLike, X: ArrayLike, groups: Mapping[str, ArrayLike], ran
         tuple(GroupingFactor(name, values.codes, values.levels) for name, values in labels.items()),
         tuple(RandomTerm(term.group, position[term.group], _column_names(term), _term_data(term, data), term.structure)
               for term in terms),
-        weights, prior["offset"], "y", None, rows, n_given, None, (), ArrayEncoder(terms))
+        weights, prior["offset"], "y", None, rows, n_given, None, (), ArrayEncoder(terms, offset is not None))
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,12 @@ class ArrayEncoder:
     ----------
     terms : tuple of Term
         The random-effects terms.
+    has_offset : bool
+        Whether there was an `offset` argument.
     """
 
     terms: tuple[Term, ...]
+    has_offset: bool
 
     def new_rows(self, parts: ModelParts, newdata: Any, offset: ArrayLike | None, groups: Collection[str],
                  effects: Collection[str]) -> NewRows:
@@ -82,7 +85,7 @@ class ArrayEncoder:
         if not isinstance(newdata, Mapping) or "X" not in newdata:
             raise InputTypeError("newdata: expected a mapping with 'X', 'groups' and 'random_data', as the model was "
                                  f"fitted from arrays, got {type(newdata).__name__}")
-        if offset is None and parts.offset is not None:
+        if offset is None and self.has_offset:
             raise InputError("offset: the model was fitted with offsets, expected them for the new rows too")
         m = len(np.asarray(newdata["X"]))
         X = matrix(newdata["X"], "newdata['X']", m)

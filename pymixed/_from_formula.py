@@ -320,7 +320,8 @@ class FormulaEncoder:
 
     def random_terms(self, parts: ModelParts) -> tuple[TermContent, ...]:
         """What each random-effects term consists of."""
-        return tuple(chain.from_iterable(map(self._contents, self.parsed.bars)))
+        return tuple(replace(content, bar=i) for i, bar in enumerate(self.parsed.bars)
+                     for content in self._contents(bar))
 
     def _contents(self, bar: Bar) -> Iterator[TermContent]:
         intercept = column_term(INTERCEPT, 0)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from numbers import Integral
 from typing import Any
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from . import _core
 from ._common import Array, GLMMParams, Result, check_choice, check_number
 from ._convergence import LEAST_CURVATURE, certificate, free_parameters
+from ._deleted_rows import estimates_without
 from ._diagnosis import boundary_findings, separation_findings
-from ._engine import ClusterScores
+from ._engine import ClusterScores, HeldEstimates
 from ._family import Family
 from ._fitting import (
     CoreEngine,
@@ -130,9 +131,10 @@ class GeneralizedEngine(GroupCriterion, CoreEngine[_core.GeneralizedDeviance]):
             Callable[..., GeneralizedEngine], tuple[MixedDesign, Family, GeneralizedOptions]]:
         return GeneralizedEngine.started, self._arguments
 
-    def refit(self, design: MixedDesign, reml: bool | None = None) -> GLMMSolution:
-        """Fit of another design with the same family and options; `reml` has no meaning here."""
-        _, family, options = self._arguments
+    def refit(self, design: MixedDesign, reml: bool | None = None, optimizer: str | None = None) -> GLMMSolution:
+        """Fit of another design with the same family and options, but for the optimiser; `reml` has no meaning here."""
+        _, family, given = self._arguments
+        options = replace(given, optimizer=optimizer or given.optimizer)
         result, engine = estimate_generalized(design, family, Timer(), options)
         warn_of_convergence(result)
         return GLMMSolution(result, design, engine, family)
@@ -150,7 +152,28 @@ class GeneralizedEngine(GroupCriterion, CoreEngine[_core.GeneralizedDeviance]):
 
     def effects_covariance(self, psi: Array) -> _core.EffectsCovariance:
         """Covariance of the random effects given the coefficients, with the weights at the conditional modes."""
-        return working_covariance(self.products(psi), psi[:len(theta_names(self._arguments[0].terms))])
+        return working_covariance(self.products(psi), psi[:self._n_theta])
+
+    def working_rows(self, psi: Array) -> tuple[Array, Array]:
+        """The criterion's weights and the derivatives of log f at the conditional modes."""
+        return self.core.working_rows(psi)
+
+    def estimates_without(self, psi: Array, sets: Iterable[NDArray[np.intp]]) -> Iterator[HeldEstimates | None]:
+        """Estimates without each of some sets of rows of the linear model at the conditional modes, theta held."""
+        design, _, options = self._arguments
+        weights, scores = self.working_rows(psi)
+        if not (weights > 0.0).all():
+            raise InputError("by: expected levels that share no level of another factor with other rows, as working "
+                             "weights of the fit are not positive; refit=True takes any")
+        estimates = self.core.estimates(psi)
+        assert estimates is not None, "the parameters are near the estimates"
+        beta, _, _, eta, *_ = estimates
+        linear = replace(design, y=eta + scores / weights, weights=weights, zero_inflation=None, zi_names=())
+        return estimates_without(linear, psi[:self._n_theta], beta, options, sets)
+
+    @property
+    def _n_theta(self) -> int:
+        return len(theta_names(self._arguments[0].terms))
 
     def internal_derivatives(self, x: Array) -> tuple[Array, Array]:
         """Gradient and Hessian in the core's coordinates, whose columns are centred and scaled.

@@ -132,6 +132,11 @@ class GLMMSolution(ReportedSolution[GLMMParams]):
         raise InputError("kind: expected 'parametric' or 'cluster' for a generalized linear mixed model, whose "
                          "residuals are not alike, got 'residual'")
 
+    _influence_method: ClassVar = "one step"
+
+    def _working_rows(self) -> tuple[Array, Array]:
+        return self._engine.working_rows(self._criterion_point)
+
     @cached_property
     def _estimated(self) -> EstimatedModel:
         point = self._parameters(self.theta, None, None)[0]

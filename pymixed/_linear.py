@@ -2,16 +2,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _core
 from ._common import Array, LMMParams, Result
 from ._convergence import certificate, free_parameters
-from ._engine import ComputingCost, ConstrainedFit, KenwardRogerSums, VarianceDerivatives
+from ._deleted_rows import estimates_without
+from ._engine import ComputingCost, ConstrainedFit, HeldEstimates, KenwardRogerSums, VarianceDerivatives
 from ._fitting import (
     CONSTRAINED_EVALUATIONS,
     CONSTRAINED_GAIN,
@@ -82,10 +84,10 @@ class LinearEngine(CoreEngine[_core.Deviance]):
     def __reduce__(self) -> tuple[Callable[..., LinearEngine], tuple[MixedDesign, LinearOptions]]:
         return LinearEngine, self._arguments
 
-    def refit(self, design: MixedDesign, reml: bool | None = None) -> LMMSolution:
-        """Fit of another design with the same options."""
-        options = self._arguments[1]
-        options = options if reml is None else replace(options, reml=reml)
+    def refit(self, design: MixedDesign, reml: bool | None = None, optimizer: str | None = None) -> LMMSolution:
+        """Fit of another design with the same options, but for those that are given."""
+        given = self._arguments[1]
+        options = replace(given, reml=given.reml if reml is None else reml, optimizer=optimizer or given.optimizer)
         result, engine = estimate_linear(design, Timer(), options)
         warn_of_convergence(result)
         return LMMSolution(result, design, engine)
@@ -140,6 +142,13 @@ class LinearEngine(CoreEngine[_core.Deviance]):
     def effects_covariance(self, theta: Array) -> _core.EffectsCovariance:
         """Covariance of the random effects over sigma²."""
         return _core.EffectsCovariance(self.problem, theta)
+
+    def estimates_without(self, theta: Array, sets: Iterable[NDArray[np.intp]]) -> Iterator[HeldEstimates | None]:
+        """Estimates without each of some sets of rows, theta held."""
+        design, options = self._arguments
+        estimates = self.core.estimates(theta)
+        assert estimates is not None, "theta is near the estimates"
+        return estimates_without(design, theta, estimates[0], options, sets)
 
     def group_modes(self, theta: Array, design: MixedDesign) -> tuple[Array, ...]:
         """Conditional modes of the levels of other rows, whose offset holds all but the random effects."""

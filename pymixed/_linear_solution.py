@@ -120,6 +120,12 @@ class LMMSolution(ReportedSolution[LMMParams]):
     def _residual_pools(self) -> Pools:
         return residual_pools(self._design, self.params, self.residuals, self.residual_std)
 
+    _influence_method: ClassVar = "exact"
+
+    def _working_rows(self) -> tuple[Array, Array]:
+        weights = np.ones(self.n_obs) if self._design.weights is None else self._design.weights
+        return weights, weights * self.residuals
+
     @cached_property
     def _estimated(self) -> EstimatedModel:
         return linear_model(self._engine, self._design, self.params, self._variance_derivatives)

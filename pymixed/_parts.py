@@ -176,10 +176,13 @@ class TermContent:
         The term as lme4 writes it: `"Days | Subject"`.
     terms : tuple of ModelTerm
         The terms of its left-hand side, the intercept among them.
+    bar : int or None
+        Position of the formula's bar that it comes from; None for arrays.
     """
 
     name: str
     terms: tuple[ModelTerm, ...]
+    bar: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -112,7 +112,10 @@ class PredictedSolution(SavedSolution[P]):
         >>> new = {"Days": [10, 10], "Subject": ["308", "new"]}
         >>> fit.predict(new, new_levels="population").round(2).tolist()
         [450.33, 356.08]
-        >>> fit.predict(new, new_levels="population", interval="prediction").round(1).values.tolist()
+        >>> fit.predict(new, new_levels="population", interval="prediction").round(1)
+           estimate    se     df  lower  upper
+        0     450.3  15.9  157.5  390.9  509.8
+        1     356.1  67.6   19.5  205.1  507.1
         """
         check_choice("type", type, TYPES)
         check_choice("new_levels", new_levels, NEW_LEVELS)
@@ -168,6 +171,7 @@ class PredictedSolution(SavedSolution[P]):
         >>> fit = pm.lmer("Reaction ~ Days + (Days | Subject)", data[data["Subject"] != "308"])
         >>> known = fit.update_groups(data[data["Subject"] == "308"])
         >>> known.ranef()["Subject"].loc["308"].round(2).tolist()
+        [2.25, 9.77]
         """
         design, family = self._design, self._response_family
         groups = [factor.name for factor in design.factors]

@@ -225,6 +225,18 @@ def split_names(expression: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(variables), tuple(functions)
 
 
+def quoted(name: str) -> str:
+    """A column as a formula names it: in backticks where it needs them."""
+    return name if _NAME.fullmatch(name) else f"`{name}`"
+
+
+def spelled_groups(groups: tuple[tuple[str, ...], ...]) -> str:
+    """The grouping factors of a bar as written: `a/b` for `(("a",), ("b", "a"))`."""
+    outer = ((), *groups[:-1])
+    return "/".join(":".join(map(quoted, names[:len(names) - len(before)]))
+                    for names, before in zip(groups, outer, strict=True))
+
+
 def position_of(name: str, formula: str) -> int | None:
     """Index of a name's first appearance in a formula; None where it does not appear."""
     for quoted, bare, end in _names(formula):

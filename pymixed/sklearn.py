@@ -68,6 +68,7 @@ class MixedModelRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
     >>> model.fit(X, y).coef_.round(2)
     array([10.47])
     >>> float(cross_val_score(model, X, y, cv=5).mean().round(2))
+    0.23
     """
 
     def __init__(self, formula: str | None = None, groups: str | int | Sequence[str | int] | None = None,

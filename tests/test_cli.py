@@ -1,12 +1,14 @@
 """The command line: what it prints, where, and its exit codes."""
 
 import functools
+import io
 import json
 import re
 import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import pymixed as pm
@@ -189,3 +191,96 @@ def test_runs_as_a_module():
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "Batch" in done.stdout
     assert done.stderr == ""
+
+
+# ---- saved models ----------------------------------------------------------------------------------------------------
+
+def command(*arguments: str) -> int:
+    return cli.main(list(map(str, arguments)))
+
+
+@pytest.fixture
+def model(tmp_path, capsys):
+    path = tmp_path / "model.pmx"
+    assert run(FORMULA, "--data", "sleepstudy", "--save", str(path)) == 0
+    capsys.readouterr()
+    return path
+
+
+def test_a_saved_model_predicts_for_a_csv_file(model, solution, sleepstudy, tmp_path, capsys):
+    new = sleepstudy[["Days", "Subject"]].iloc[::20]
+    new.to_csv(tmp_path / "new.csv", index=False)  # the subjects look like numbers there
+    assert command("predict", model, "--data", tmp_path / "new.csv", "--interval", "prediction") == 0
+    found = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    expected = solution.predict(new, interval="prediction")
+    assert found.columns.tolist() == ["estimate", "se", "df", "lower", "upper"]
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_predictions_from_parquet_to_parquet(model, solution, sleepstudy, tmp_path, capsys):
+    new = sleepstudy.drop(columns="Reaction").iloc[:9]
+    new.to_parquet(tmp_path / "new.parquet")
+    out = tmp_path / "out.parquet"
+    assert command("predict", model, "--data", tmp_path / "new.parquet", "--out", out, "--append", "--re", "none") == 0
+    assert capsys.readouterr() == ("", "")
+    found = pd.read_parquet(out)
+    assert found.columns.tolist() == ["Days", "Subject", "estimate"]
+    np.testing.assert_array_equal(found["estimate"], solution.predict(new, re="none"))
+
+
+def test_predictions_as_json_and_csv_file(model, solution, tmp_path, capsys):
+    (tmp_path / "new.csv").write_text("Days,Subject\n3,308\n4,999\n")
+    arguments = ("predict", model, "--data", tmp_path / "new.csv", "--new-levels", "missing")
+    assert command(*arguments, "--json") == 0
+    known, unknown = json.loads(capsys.readouterr().out)
+    np.testing.assert_allclose(known["estimate"], solution.predict({"Days": [3], "Subject": ["308"]})[0], rtol=1e-14)
+    assert unknown == {"estimate": None}
+    assert command(*arguments, "--out", tmp_path / "out.csv") == 0
+    assert len(pd.read_csv(tmp_path / "out.csv")) == 2
+
+
+def test_summaries_of_a_saved_model(model, solution, capsys):
+    for name, expected in (("text", str(solution.summary())), ("markdown", solution.summary().to_markdown()),
+                           ("latex", solution.summary().to_latex()), ("html", solution.summary()._repr_html_())):
+        assert command("summary", model, "--format", name) == 0
+        assert capsys.readouterr().out == f"{expected}\n"
+    assert command("summary", model, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["log_likelihood"] == solution.log_likelihood
+
+
+def test_rows_in_the_file_on_request(tmp_path, sleepstudy):
+    path = tmp_path / "model.pmx"
+    assert run(FORMULA, "--data", "sleepstudy", "--save", str(path), "--with-rows") == 0
+    assert len(pm.load(path).residuals) == len(sleepstudy)
+
+
+def test_marginal_means_of_a_generalized_model(tmp_path, capsys):
+    path, new = tmp_path / "model.pmx", tmp_path / "new.csv"
+    formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
+    assert run(formula, "--data", "cbpp", "--family", "binomial", "--save", str(path)) == 0
+    new.write_text("period\n1\n4\n")
+    capsys.readouterr()
+    assert command("predict", path, "--data", new, "--type", "marginal") == 0
+    found = pd.read_csv(io.StringIO(capsys.readouterr().out))["estimate"]
+    np.testing.assert_allclose(found, pm.load(path).predict({"period": ["1", "4"]}, type="marginal"), rtol=1e-14)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("--data", "new.csv", "--re", "Batch"), "re: expected one of 'Subject', got 'Batch'"),
+    (("--data", "new.csv"), "newdata: expected levels of 'Subject' that the fit has seen, got '999' in row 1"),
+    (("--data", "none.csv"), "--data: expected a file"),
+    (("--data", "new.csv", "--offset", "o"), "--offset: expected a column of the data, got 'o'"),
+    (("--data", "new.csv", "--append", "--new-levels", "missing"), "--append: the data have a column 'estimate'"),
+])
+def test_bad_input_of_predictions(model, arguments, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new.csv").write_text("Days,Subject,estimate\n3,308,0\n4,999,0\n")
+    assert command("predict", model, *arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_bad_model_files(tmp_path, capsys):
+    (tmp_path / "bad.pmx").write_bytes(b"no model")
+    for path, message in ((tmp_path / "bad.pmx", "expected a model that save wrote"), (tmp_path / "no.pmx", "No such")):
+        assert command("summary", path) == 2
+        assert message in capsys.readouterr().err

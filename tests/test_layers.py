@@ -14,6 +14,11 @@ def of_inference(*modules: str) -> set[str]:
     return {f"_inference.{name}" for name in modules}
 
 
+def of_diagnostics(*modules: str) -> set[str]:
+    """Modules of the folder _diagnostics."""
+    return {f"_diagnostics.{name}" for name in modules}
+
+
 def of_many(*modules: str) -> set[str]:
     """Modules of the folder _many."""
     return {f"_many.{name}" for name in modules}
@@ -41,7 +46,7 @@ def of_saved(*modules: str) -> set[str]:
 
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_inference", "_many", "_plots", "_reports", "_saved", "_streams"},
+    {"errors", "_diagnostics", "_inference", "_many", "_plots", "_reports", "_saved", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters", "_archives", *of_plots("style")},
     of_plots("means", "profiles", "random_effects", "residuals"),
@@ -84,6 +89,8 @@ PYTHON_LAYERS = [
     {"_saved_solution"},
     {"_predicted_solution"},
     {"_simulated_solution"},
+    of_diagnostics("collinearity", "dimensions", "optimizers", "written_terms", "deletion", "influence"),
+    of_diagnostics("simplification", "case_deletion"),
     {"_diagnosed_solution"},
     {*of_reports("parameters", "augment"), *of_plots("from_solution")},
     {*of_reports("tidy", "compare"), *of_plots("accessor")},
@@ -97,7 +104,7 @@ PYTHON_LAYERS = [
     of_streams("dask"),
     {"_sampling"},
     {"_fitting"},
-    {"_refits"},
+    {"_refits", "_deleted_rows"},
     {"_linear", "_generalized"},
     of_saved("criterion"),
     of_saved("reading"),
@@ -108,13 +115,14 @@ PYTHON_LAYERS = [
     {"solvers", "crossproducts", "many", "simulations"},
     {"sklearn", "marginaleffects"},
     {"datasets"},
-    {"__init__"},
+    {"__init__", *of_reports("json")},
     {"cli"},
     {"__main__"},
 ]
 # Who may import the compiled core.
-CORE_USERS = {"_archives", "_sampling", "_fitting", "_refits", "_linear", "_generalized", "_many.jobs", "__init__",
-              *of_streams("statistics", "files"), *of_saved("rowless", "criterion", "reading")}
+CORE_USERS = {"_archives", "_sampling", "_fitting", "_refits", "_deleted_rows", "_linear", "_generalized",
+              "_many.jobs", "__init__", *of_streams("statistics", "files"),
+              *of_saved("rowless", "criterion", "reading")}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
 # line work together and may include one another.

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._categorical import Categorical
 from .._frames import factor
 from ..design import GroupingFactor, MixedDesign
 from ..errors import InputError
@@ -43,7 +42,7 @@ def read_clusters(design: MixedDesign, cluster: Any) -> Clusters:
         If there is no factor of that name, labels are missing or of another number than the rows, levels of a grouping
         factor are in several clusters, or there is one cluster only.
     """
-    clusters = _coarsest(design) if cluster is None else _given(design, cluster)
+    clusters = _coarsest(design) if cluster is None else labelled_clusters(design, cluster, "cluster")
     for other in design.factors:
         row = _split_level(other.codes, len(other.levels), clusters.codes)
         if row is not None:
@@ -55,6 +54,11 @@ def read_clusters(design: MixedDesign, cluster: Any) -> Clusters:
     if clusters.count < 2:
         raise InputError(f"cluster: expected at least two clusters, got only {clusters.labels.tolist()[0]!r}")
     return clusters
+
+
+def are_independent(design: MixedDesign, clusters: Clusters) -> bool:
+    """Whether every level of every grouping factor has all its rows in one cluster."""
+    return all(_split_level(factor.codes, len(factor.levels), clusters.codes) is None for factor in design.factors)
 
 
 def _coarsest(design: MixedDesign) -> Clusters:
@@ -72,27 +76,30 @@ def _of_factor(factor: GroupingFactor) -> Clusters:
     return Clusters(factor.codes, factor.levels)
 
 
-def _given(design: MixedDesign, cluster: Any) -> Clusters:
+def labelled_clusters(design: MixedDesign, cluster: Any, argument: str) -> Clusters:
+    """Clusters of any kind: the levels of a grouping factor, or labels of the rows.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        If there is no factor of that name, or labels are missing or of another number than the rows; names `argument`.
+    """
     if isinstance(cluster, str):
         for candidate in design.factors:
             if candidate.name == cluster:
                 return _of_factor(candidate)
         names = ", ".join(repr(candidate.name) for candidate in design.factors)
-        raise InputError(f"cluster: expected a grouping factor of the model, {names}, got {cluster!r}; other columns "
-                         "are not kept, give theirs as an array")
-    labels = factor(cluster, "cluster")
+        raise InputError(f"{argument}: expected a grouping factor of the model, {names}, got {cluster!r}; other "
+                         "columns are not kept, give theirs as an array")
+    labels = factor(cluster, argument)
     if len(labels) == design.n_rows_given and design.rows is not None:
         labels = labels.take(design.rows)
     elif len(labels) != design.n:
         used = f" (or {design.n_rows_given}, with the rows that were dropped)" if design.rows is not None else ""
-        raise InputError(f"cluster: expected {design.n} labels{used}, one per row, got {len(labels)}")
-    return _complete(labels)
-
-
-def _complete(labels: Categorical) -> Clusters:
+        raise InputError(f"{argument}: expected {design.n} labels{used}, one per row, got {len(labels)}")
     missing = np.flatnonzero(labels.codes < 0)
     if len(missing):
-        raise InputError(f"cluster: expected a label for every row, got none in {len(missing)} rows")
+        raise InputError(f"{argument}: expected a label for every row, got none in {len(missing)} rows")
     return Clusters(labels.codes, labels.levels)
 
 

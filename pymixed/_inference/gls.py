@@ -20,6 +20,12 @@ def kept_columns(design: MixedDesign, params: MixedParams) -> Array:
     return design.X[:, [name not in params.aliased for name in design.coefficient_names]]
 
 
+def kept_triangle(design: MixedDesign, params: MixedParams) -> Array:
+    """R of these columns, QR (p, p)."""
+    kept = [name not in params.aliased for name in design.coefficient_names]
+    return np.asarray(np.linalg.qr(design.sums.triangle[:, kept], mode="r"))
+
+
 def inverse_covariance_times(design: MixedDesign, columns: Array, modes: Sequence[Array]) -> Array:
     """V⁻¹R (n, k) for columns R (n, k) and their modes per grouping factor (levels, c, k)."""
     out = columns.copy()

@@ -84,7 +84,7 @@ class ClusterSums:
         return cls(root @ turn.T, scores @ turn.T, turn @ information @ turn.T)
 
     @cached_property
-    def _spectrum(self) -> tuple[Array, Array]:
+    def spectrum(self) -> tuple[Array, Array]:
         """Eigenvalues (J, p) of I - G_j, exact zeros where they are rounding, and eigenvectors (J, p, p)."""
         values, vectors = np.linalg.eigh(self.information)
         rest = 1.0 - values
@@ -93,14 +93,14 @@ class ClusterSums:
     @property
     def adjustments(self) -> Array:
         """(I - G_j)^(-1/2), the pseudo-inverse where a cluster alone determines coefficients (J, p, p)."""
-        values, vectors = self._spectrum
+        values, vectors = self.spectrum
         scale = np.where(values > 0.0, 1.0 / np.sqrt(np.where(values > 0.0, values, 1.0)), 0.0)
         return np.asarray((vectors * scale[:, None]) @ vectors.transpose(0, 2, 1))
 
     @property
     def determined(self) -> Array:
         """Combinations of coordinates that one cluster alone determines (k, p): its score along them is always zero."""
-        values, vectors = self._spectrum
+        values, vectors = self.spectrum
         return np.asarray(vectors.transpose(0, 2, 1)[values == 0.0])
 
 

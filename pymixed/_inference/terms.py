@@ -58,6 +58,11 @@ class FixedTerms:
         """Names of the terms that can be tested: all but the intercept."""
         return [self._all[i].name for i in self.tested]
 
+    @property
+    def columns(self) -> list[list[int]]:
+        """Positions in X of the columns of the terms that can be tested."""
+        return [self._all[i].columns for i in self.tested]
+
     def hypotheses(self, type_: int) -> list[Array]:
         """Rows (r, p) of the hypothesis of each term; none (r = 0) where the data cannot test it."""
         rows = {1: self._sequential, 2: self._partial, 3: self._marginal}[type_]

@@ -1,6 +1,7 @@
 """What is left of the criterion of a generalized model when its rows are gone: the covariance of its random effects."""
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._common import Array
-from .._engine import ClusterScores, ConstrainedFit
+from .._engine import ClusterScores, ConstrainedFit, HeldEstimates
 from .._family import Family
 from .._generalized import GeneralizedOptions, GroupCriterion, working_covariance
 from .._inference.resampling import ModelPoint, Resampler
@@ -66,11 +67,24 @@ class HeldCriterion(GroupCriterion):
         """Not without rows."""
         _no_rows()
 
-    def refit(self, design: MixedDesign, reml: bool | None = None) -> Any:
+    @property
+    def optimizers(self) -> tuple[str, ...]:
+        """None without rows."""
+        _no_rows()
+
+    def refit(self, design: MixedDesign, reml: bool | None = None, optimizer: str | None = None) -> Any:
         """Not without rows."""
         _no_rows()
 
     def resampler(self, design: MixedDesign, point: ModelPoint, reml: bool | None = None) -> Resampler:
+        """Not without rows."""
+        _no_rows()
+
+    def working_rows(self, parameters: Array) -> tuple[Array, Array]:
+        """Not without rows."""
+        _no_rows()
+
+    def estimates_without(self, parameters: Array, sets: Iterable[NDArray[np.intp]]) -> Iterator[HeldEstimates | None]:
         """Not without rows."""
         _no_rows()
 

@@ -28,7 +28,7 @@ def encoder_to_json(design: MixedDesign, with_rows: bool) -> dict[str, Any]:
     """
     encoder = design.encoder
     if isinstance(encoder, ArrayEncoder):
-        return {"terms": [asdict(term) for term in encoder.terms]}
+        return {"terms": [asdict(term) for term in encoder.terms], "has_offset": encoder.has_offset}
     if not isinstance(encoder, FormulaEncoder):
         raise InputError(f"a model whose rows are encoded by {type(encoder).__name__} cannot be saved")
     parsed = encoder.parsed
@@ -56,7 +56,7 @@ def encoder_from_json(entry: Mapping[str, Any], family: Family | None, columns: 
         A formula that could do anything else than compute.
     """
     if "terms" in entry:
-        return ArrayEncoder(tuple(Term(**term) for term in entry["terms"]))
+        return ArrayEncoder(tuple(Term(**term) for term in entry["terms"]), entry["has_offset"])
     many = not entry["response"]  # the responses were given elsewhere
     parsed = parse_for(entry["formula"], family, entry["zi"] or None, many)
     parsed = replace(parsed, response="") if many else parsed

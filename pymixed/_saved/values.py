@@ -54,8 +54,8 @@ def params_from_values(content: Mapping[str, Any], arrays: Mapping[str, Any], de
     """The estimates again."""
     kind = _KINDS[arrays["kind"]]
     found: Values = {"linear_predictor": np.empty(0)} if kind is GLMMParams else {"uncertainty": None}
-    found |= {name: from_json(value) for name, value in content.items()}
     found |= {field.name: arrays[field.name] for field in fields(kind) if field.name in arrays}
+    found |= {name: from_json(value) for name, value in content.items()}
     found["convergence"] = Convergence(**found["convergence"])
     if found.get("uncertainty") is not None:
         found["uncertainty"] = VarianceUncertainty(**found["uncertainty"])

@@ -1,0 +1,1 @@
+"""Diagnostics of a fitted model: influence, collinearity, dimensions, other optimisers, smaller models."""
