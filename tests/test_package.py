@@ -49,12 +49,6 @@ def test_ships_types_and_licences():
     assert {"LICENSE", "MPL-2.0.txt", "pybind11.txt"} <= shipped
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/inference.md", "docs/many.md"])
-def test_examples_of_the_documentation(page):
-    assert doctest.testfile(str(ROOT / page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE,
-                            encoding="utf-8").failed == 0
-
-
 @pytest.mark.parametrize("name", ["pymixed", *MODULES])
 def test_examples_of_the_docstrings(name):
     module = importlib.import_module(name)
