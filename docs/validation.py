@@ -82,11 +82,33 @@ inflation, in standard errors.
 """
 
 
+OTHERS = """
+## Everything else
+
+Results that the files above have no numbers for, or that no other package computes, have judges of their own:
+
+| result | judged by | in `tests` |
+| --- | --- | --- |
+| gradients, Hessians | dense closed forms, complex steps | `test_derivatives.py`, `test_glmm_derivatives.py` |
+| tables of terms, likelihood ratios | lmerTest, lme4 | `test_anova.py`, `test_comparison.py` |
+| marginal means, adjusted p-values | emmeans, SciPy | `test_emmeans.py` |
+| predictions' errors and intervals | dense algebra, quadrature, simulated coverage | `test_prediction.py` |
+| leverage, influence | dense hat matrices, fits without the rows, lme4 | `test_influence.py` |
+| robust covariances | dense matrices with explicit V | `test_robust.py` |
+| profiles | a dense likelihood minimised by SciPy, lme4 | `test_profile.py` |
+| bootstrap, simulation | fits one by one, closed forms, scipy.stats | `test_bootstrap.py`, `test_simulate.py` |
+| power | exact power of balanced designs | `test_power.py` |
+| many responses, cross-products | separate fits, fits to all rows | `test_fit_many.py`, `test_crossproducts.py` |
+| model files | the model that was saved, bit by bit | `test_model_file.py` |
+| sizes of tests, coverage of intervals | theory, by [simulation](simulations.md) | `test_simulations.py` |
+"""
+
+
 def main() -> None:
     """Write the page."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PymixedWarning)  # singular fits are meant
-        page = TEXT + LINEAR + linear_table() + GENERALIZED + lme4_table() + TMB + tmb_table()
+        page = TEXT + LINEAR + linear_table() + GENERALIZED + lme4_table() + TMB + tmb_table() + OTHERS
     (HERE / "validation.md").write_text(page, encoding="utf-8")
 
 
