@@ -470,3 +470,12 @@ def test_averages_that_do_not_exist_are_refused():
         fit = pm.glmer("y ~ 1 + (1 | g)", {"y": rng.gamma(5.0, 1.0, 80), "g": g}, family=pm.families.Gamma("inverse"))
     with pytest.raises(InputError, match="inverse link, whose mean has no average"):
         fit.predict({"g": [1]}, type="marginal")
+
+
+def test_labels_of_another_kind_are_refused():
+    data = table("sleepstudy").assign(Subject=lambda d: d["Subject"].astype(int))
+    fit = pm.lmer("Reaction ~ Days + (Days | Subject)", data)
+    with pytest.raises(InputTypeError, match="newdata: column 'Subject': expected numbers as in the fit, got strings"):
+        fit.predict({"Days": [1.0], "Subject": ["308"]}, new_levels="population")
+    with pytest.raises(InputTypeError, match="expected strings as in the fit, got numbers: 95"):
+        fit_of("ticks").predict({"YEAR": [95]}, re="none")
