@@ -36,7 +36,14 @@ def test_import_is_light():
     assert not HEAVY & set(done.stdout.split())
 
 
+def test_import_loads_the_core_alone():
+    command = "import sys, pymixed; print(*(name for name in sys.modules if name.startswith('pymixed.')))"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == {"pymixed._core", "pymixed.errors"}
+
+
 def test_public_names_exist():
+    assert set(pm.__all__) <= set(dir(pm))
     assert sorted(pm.__all__) == sorted(set(pm.__all__))
     for name in pm.__all__:
         assert hasattr(pm, name)
