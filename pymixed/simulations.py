@@ -219,11 +219,8 @@ def power(formula: str, data: Any, *, test: Any, beta: Truth, theta: Truth, sigm
         findings |= {str(warning): warning for warning in design_findings(design, fitter.aliased)}
         label, L = _hypothesis(test, design, fitter)
         point = truth.point(design, fitter.coefficient_names)
-        # only for a linear model is a start that the response alone determines as sure and cheap as the truth
-        start = np.empty(0) if truth.family is None else np.concatenate(
-            job.parameters(point.theta, point.coefficients, point.extra))
         studies.append(Study(design.n if size is None else size, design.n, fitter,
-                             job.engine().resampler(design, point), L, df_method, start, float(level)))
+                             job.engine().resampler(design, point), L, df_method, float(level)))
     for warning in findings.values():
         warnings.warn(warning, stacklevel=2)
     plan = make_plan(design, "parametric", seed, None, n_threads)

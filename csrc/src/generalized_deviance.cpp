@@ -23,7 +23,8 @@ GeneralizedDeviance::GeneralizedDeviance(const GeneralizedProblem& problem, Inde
       rows_(std::make_unique<RowDerivatives>(problem.n(), problem.family().n_channels(), expected_)),
       equations_(std::make_unique<NormalEquations>()),
       H_(problem.layout().make_templates()),
-      TH_(H_) {
+      TH_(H_),
+      start_(problem.start()) {
     if (n_nodes > 1)
         quadrature_ = std::make_unique<Quadrature>(problem, n_nodes);
     gradient_.setZero(n_parameters());
@@ -63,6 +64,7 @@ Vector GeneralizedDeviance::to_internal(const Vector& psi) const {
 void GeneralizedDeviance::set_response(const Vector& y) {
     pirls_->set_response(y);
     centre_.known = false;
+    has_start_ = false;
     if (profiled_)
         start();  // coefficients for the first search
 }
@@ -73,17 +75,20 @@ void GeneralizedDeviance::replace_internal(const Templates* basis) {
 }
 
 Vector GeneralizedDeviance::start() {
-    const Vector& parameters = problem_.initial_parameters();
-    parameters_->load(problem_.initial_theta(), Coordinates::Internal);
-    pirls_->set_parameters(parameters, problem_.initial_zero());
+    if (!has_start_)
+        start_ = problem_.start_of(pirls_->response());
+    has_start_ = true;
+    const Vector zero = problem_.initial_zero();
+    parameters_->load(start_.theta, Coordinates::Internal);
+    pirls_->set_parameters(start_.parameters, zero);
     const double tolerance = std::exchange(pirls_->tolerance, 1e-2);  // the optimiser moves on from here
-    const bool found = pirls_->solve_from(problem_.initial_predictor(), parameters_->T());
+    const bool found = pirls_->solve_from_response(parameters_->T());
     pirls_->tolerance = tolerance;
     centre_.known = false;
     if (!found)
         return {};
     Vector psi(n_parameters());
-    psi << problem_.initial_theta(), pirls_->beta.head(n_beta()), parameters, problem_.initial_zero();
+    psi << start_.theta, pirls_->beta.head(n_beta()), start_.parameters, zero;
     return psi;
 }
 

@@ -9,8 +9,7 @@
 
 namespace pymixed {
 
-Minque::Minque(const Problem& problem) : problem_(problem) {
-    const CrossProducts& products = problem.products();
+Minque::Minque(const Problem& problem, const CrossProducts& products) : problem_(problem) {
     const auto& factors = problem.layout().factors();
     const Index p = products.p(), P = p + 1;
     for (const auto& factor : factors) {
@@ -86,6 +85,25 @@ Vector Minque::start(const ResponseView& response, double residual_variance) con
     }
     Vector theta(layout.n_theta());
     start_into(q, residual_variance, response.scale, theta);
+    return theta;
+}
+
+Vector Minque::start(const SortedRows& rows, const Vector& y, const Vector& weights, double residual_variance) const {
+    const auto& factors = problem_.layout().factors();
+    Vector rest = y;
+    if (rows.offset.size() > 0)
+        rest -= rows.offset;
+    rest -= rows.X * XtX_.solve(rows.X.transpose() * weights.cwiseProduct(rest));
+    const Vector weighted = weights.cwiseProduct(rest);
+    Vector sums = Vector::Zero(rows.q), q = Vector::Zero(n_columns_ + 1);
+    rows.add_Ztr(weighted.data(), sums.data());
+    for (std::size_t f = 0; f < factors.size(); ++f)
+        for (const Index first : rows.first_effect[f])
+            for (Index j = 0; j < factors[f].n_cols; ++j)
+                q[first_column_[f] + j] += sums[first + j] * sums[first + j];
+    q[n_columns_] = rest.dot(weighted);
+    Vector theta(problem_.layout().n_theta());
+    start_into(q, residual_variance, 1.0, theta);
     return theta;
 }
 

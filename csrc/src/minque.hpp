@@ -7,16 +7,20 @@
 
 #include <Eigen/Cholesky>
 
-#include "pymixed/problem.hpp"
+#include "sorted_rows.hpp"
 
 namespace pymixed {
 
 class Minque {
  public:
-    explicit Minque(const Problem& problem);
+    explicit Minque(const Problem& problem) : Minque(problem, problem.products()) {}
+    /// @param products  those of the problem with other weights (CrossProducts::with_weights)
+    Minque(const Problem& problem, const CrossProducts& products);
     /// theta in internal coordinates.
     /// @param residual_variance  of a row of weight 1, where it is known; 0: estimated too
     Vector start(const ResponseView& response, double residual_variance = 0.0) const;
+    /// The same from the response (n, sorted rows) and the weights that `products` have.
+    Vector start(const SortedRows& rows, const Vector& y, const Vector& weights, double residual_variance) const;
     /// The same from q: of the columns of the factors in internal order, then of G_0.
     void start_into(const Vector& q, double residual_variance, double y_scale, Vector& theta) const;
     Index n_columns() const { return n_columns_; }

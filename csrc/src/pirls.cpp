@@ -194,20 +194,22 @@ bool Pirls::solve(const Templates& T, bool profile) {
         penalized_deviance_ = evaluate(T);
     }
     if (!std::isfinite(penalized_deviance_))
-        return profile_ && solve_from(problem_.initial_predictor(), T);
+        return profile_ && solve_from_response(T);
     return iterate(T);
 }
 
-bool Pirls::solve_from(const Vector& eta, const Templates& T) {
+bool Pirls::solve_from_response(const Templates& T) {
     profile_ = true;
     u.setZero();
     beta.setZero();
     b_.setZero();
     set_base();
-    eta_ = eta;
+    family_->initial_predictor(rows_.n, y_.data(), rows_.weights.size() > 0 ? rows_.weights.data() : nullptr,
+                               eta_.data());
+    const double mean = eta_.mean();
     expect(r_, w_);
     // the response of the linear model that these rows amount to
-    const Vector working = r_.array() + w_.array() * (eta - base_).array();
+    const Vector working = r_.array() + w_.array() * (eta_ - base_).array();
     ++n_iterations;
     if (!newton_step(T, working))
         return false;
@@ -222,7 +224,7 @@ bool Pirls::solve_from(const Vector& eta, const Templates& T) {
     // the same predictor in every row, as nearly as X allows
     u.setZero();
     set_base();
-    beta = (rows_.X.transpose() * rows_.X).ldlt().solve(rows_.X.transpose() * Vector::Constant(rows_.n, eta.mean()));
+    beta = (rows_.X.transpose() * rows_.X).ldlt().solve(rows_.X.transpose() * Vector::Constant(rows_.n, mean));
     penalized_deviance_ = evaluate(T);
     return std::isfinite(penalized_deviance_) && iterate(T);
 }

@@ -28,8 +28,8 @@ class Pirls {
     /// Modes at templates T from the u and beta (internal basis) that are there; beta is held unless `profile`. False
     /// where no minimum is found. Leaves the factor of the observed weights at the modes.
     bool solve(const Templates& T, bool profile);
-    /// The same from linear predictors alone (beta profiled); what u and beta are does not matter.
-    bool solve_from(const Vector& eta, const Templates& T);
+    /// The same from the response alone (beta profiled); what u and beta are does not matter.
+    bool solve_from_response(const Templates& T);
 
     Vector u, beta;
 
@@ -38,6 +38,7 @@ class Pirls {
     double magnitude() const { return 2.0 * (l_.cwiseAbs().sum() + std::abs(normalizer_)); }
     double normalizer() const { return normalizer_; }                           ///< of the family, summed over the rows
     const Vector& normalizer_gradient() const { return normalizer_gradient_; }  ///< by the family's parameters
+    const Vector& response() const { return y_; }
     const Vector& eta() const { return eta_; }
     const Vector& base() const { return base_; }  ///< offset + X beta
     const Vector& b() const { return b_; }        ///< T u
@@ -52,7 +53,7 @@ class Pirls {
     /// values <- prior weights times values.
     void apply_weights(Vector& values) const;
 
-    Index n_iterations = 0;    ///< of all solves
+    Index n_iterations = 0;  ///< of all solves
     /// Squared length of the last Newton step, after which the modes are taken as found; also, up to the factor 10 q,
     /// of the change that it made in log|M|.
     double tolerance = 1e-10;

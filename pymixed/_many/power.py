@@ -117,8 +117,6 @@ class Study:
         Independent contrasts that are zero under the hypothesis.
     df_method : str or None
         None of z and chi-squared tests.
-    start : array
-        Where fits start, empty: each at its own start, as it does after a failure from here.
     level : float
     """
 
@@ -128,22 +126,16 @@ class Study:
     resampler: Resampler
     L: Array
     df_method: str | None
-    start: Array
     level: float
 
     def outcomes(self, plan: Plan, first: int, count: int) -> NDArray[np.int8]:
         """Whether data sets `first`, `first` + 1, ... reject (count,): 1, 0, or -1 where there is no test."""
         Y = self.resampler.responses(plan, first, count)
         Y[:, ~np.isfinite(Y).all(axis=0)] = np.inf  # else a NaN would stand for a row that is not there
-        p_values = self._p_values(Y, self.start)
-        failed = np.isnan(p_values)
-        if self.start.size and failed.any():
-            p_values[failed] = self._p_values(Y[:, failed], np.empty(0))
-        return np.where(np.isnan(p_values), -1, p_values <= self.level).astype(np.int8)
-
-    def _p_values(self, Y: Array, start: Array) -> Array:
         names = list(map(str, range(Y.shape[1])))
-        return joint_p_values(self.fitter.fit(Block(names, Y, None, None), start), self.L, self.df_method)
+        fits = self.fitter.fit(Block(names, Y, None, None), np.empty(0))
+        p_values = joint_p_values(fits, self.L, self.df_method)
+        return np.where(np.isnan(p_values), -1, p_values <= self.level).astype(np.int8)
 
 
 def run_studies(studies: list[Study], plan: Plan, n: int, progress: bool) -> list[NDArray[np.int8]]:

@@ -134,6 +134,8 @@ class GeneralizedDeviance {
     Templates H_, TH_;
     Vector psi_, gradient_;
     Matrix information_matrix_, curvature_;
+    GeneralizedProblem::Start start_;
+    bool has_start_ = true;  // start_ is that of the response
     double value_ = 0.0, log_determinant_ = 0.0;
     Index n_evaluations_ = 0;
     Coordinates coordinates_ = Coordinates::Internal;

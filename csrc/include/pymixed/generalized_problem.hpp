@@ -43,19 +43,23 @@ class GeneralizedProblem {
     Matrix coefficient_map() const;
     Matrix zero_map() const;
 
-    /// Where the iteration starts: theta in internal coordinates (MINQUE on the working response), family parameters,
-    /// coefficients of X0 in their internal basis, linear predictors (sorted rows).
-    const Vector& initial_theta() const { return theta_; }
-    const Vector& initial_parameters() const { return parameters_; }
-    const Vector& initial_zero() const { return zero_; }
-    const Vector& initial_predictor() const { return eta_; }
+    /// Where the search starts, from a response alone.
+    struct Start {
+        Vector theta;       ///< internal coordinates: MINQUE on the working response
+        Vector parameters;  ///< the family's, by moments
+    };
+    const Start& start() const { return start_; }
+    /// The start that the problem would have with another response (sorted rows).
+    Start start_of(const Vector& y) const;
+    /// Coefficients of X0 to start from, in their internal basis.
+    Vector initial_zero() const;
 
  private:
     std::unique_ptr<Family> family_;
     std::unique_ptr<Problem> linear_;
     std::unique_ptr<SortedRows> rows_;
     bool centred_;
-    Vector theta_, parameters_, zero_, eta_;
+    Start start_;
 };
 
 }  // namespace pymixed
