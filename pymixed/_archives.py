@@ -33,14 +33,14 @@ def write_archive(path: str | os.PathLike[str], version: int, header: Mapping[st
 
 
 def read_archive(path: str | os.PathLike[str], version: int, make: Callable[[Mapping[str, Any], Values], T], what: str,
-                 writer: str, passes: tuple[type[Exception], ...] = ()) -> T:
+                 writer: str, told: tuple[type[InputError], ...] = ()) -> T:
     """What `make` makes of the header and values that `write_archive` wrote.
 
     Raises
     ------
     InputError
-        The file is no archive of `what` by `writer`, is damaged, or has another version; `make` failed, unless with one
-        of `passes`.
+        The file is no archive of `what` by `writer`, is damaged, or has another version; `make` failed, with one of
+        `told` for the reason that it gives.
     OSError
         It cannot be read at all.
     """
@@ -51,8 +51,8 @@ def read_archive(path: str | os.PathLike[str], version: int, make: Callable[[Map
         written = int(values.pop("format")[0])
         if written == version:
             return make(json.loads(values.pop("header")), values)
-    except passes:
-        raise
+    except told as error:
+        raise InputError(f"path: {os.fspath(path)!r}: {error}") from None
     except _core.ArchiveError as error:
         raise InputError(f"{expected}: {error}") from None
     except Exception:  # noqa: BLE001  an archive of something else may lack or hold anything

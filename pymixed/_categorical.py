@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import InputTypeError
+
 # Up to about this many labels a sort beats a hash table, and saves the import of pandas.
 _SMALL = 2000
 _EXACT = 2.0**53
@@ -60,11 +62,31 @@ class Categorical:
         labels[:-1] = self.levels
         return labels[self.codes]
 
-    def codes_in(self, levels: NDArray[Any]) -> NDArray[np.int32]:
-        """Positions of the values in another set of levels, -1 for values that it lacks (n,)."""
+    def codes_in(self, levels: NDArray[Any], what: str = "labels") -> NDArray[np.int32]:
+        """Positions of the values in another set of levels, -1 for values that it lacks (n,).
+
+        Raises
+        ------
+        InputTypeError
+            The levels are of another kind, so that it cannot have any of the values, which `what` calls.
+        """
+        kind, expected = label_kind(self.levels), label_kind(levels)
+        if kind and expected and kind != expected:
+            raise InputTypeError(f"{what}: expected {expected} as in the fit, got {kind}: {self.levels.tolist()[0]!r}")
         position = {level: i for i, level in enumerate(levels.tolist())}
         translation = [position.get(level, -1) for level in self.levels.tolist()]
         return np.array([*translation, -1], np.int32)[self.codes]
+
+
+def label_kind(labels: NDArray[Any]) -> str:
+    """What sort of labels an array holds, for messages and comparison; empty where it holds none."""
+    if not len(labels):
+        return ""
+    kind = labels.dtype.kind
+    if kind == "O":
+        kind = np.asarray(labels[:1].tolist()).dtype.kind
+    return {"i": "numbers", "u": "numbers", "f": "numbers", "b": "booleans", "U": "strings", "T": "strings",
+            "M": "dates"}.get(kind, "objects")
 
 
 def factorize(values: NDArray[Any]) -> Categorical:

@@ -105,7 +105,8 @@ class ArrayEncoder:
              **{f"random_data[{name!r}]": values for name, values in data.items()}}, m, "raise")
         return NewRows(
             X, known, None,
-            tuple(labels[seen.name].codes_in(seen.levels) if seen.name in labels else np.full(m, -1, np.int32)
+            tuple(labels[seen.name].codes_in(seen.levels, f"newdata['groups'][{seen.name!r}]")
+                  if seen.name in labels else np.full(m, -1, np.int32)
                   for seen in parts.factors),
             tuple(labels[seen.name].labels() if seen.name in labels else np.full(m, None) for seen in parts.factors),
             tuple(_term_data(term, data) if term.group in effects else () for term in self.terms))

@@ -236,7 +236,8 @@ class FormulaEncoder:
         return NewRows(
             blocks[asked.fixed].matrix, total_offset(asked, blocks, used.offset),
             blocks[asked.zi_fixed].matrix if asked.zi else None,
-            tuple(np.full(m, -1, np.int32) if factor is None else factor.codes_in(seen.levels)
+            tuple(np.full(m, -1, np.int32) if factor is None else
+                  factor.codes_in(seen.levels, f"newdata: column {seen.name!r}")
                   for factor, seen in zip(crossed, parts.factors, strict=True)),
             tuple(np.full(m, None) if factor is None else factor.labels() for factor in crossed),
             tuple(data.get((term.factor, term.columns), ()) for term in parts.terms)), blocks

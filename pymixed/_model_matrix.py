@@ -231,7 +231,7 @@ def _categorical(values: Any, contrasts: Contrast | None = None, *, levels: Sequ
         del drop_rows, model_spec  # part of formulaic's signature
         data = factor(values.__wrapped__, name) if known is None else known
         seen = encoder_state.setdefault("levels", data.levels if levels is None else np.asarray(levels))
-        codes = data.codes if data.levels is seen else data.codes_in(seen)
+        codes = data.codes if data.levels is seen else data.codes_in(seen, name)
         if (codes < 0).any():
             unseen = data.labels()[codes < 0][0]
             raise InputError(f"{name}: level {unseen!r} is not among those of the fit: "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from ._common import P
@@ -128,7 +129,8 @@ class ReportedSolution(DiagnosedSolution[P]):
             random effects; ``.resid``, the response less that, NaN where it is missing; ``.fixed``, the mean with the
             random effects at zero; ``.mu``, the mean of the family's distribution, which differs from ``.fitted`` by
             the zero inflation; ``.offset``; of a generalized model ``.eta``, the linear predictor. NaN where a column
-            of the model other than the response is missing, as in rows that the fit dropped for it.
+            of the model other than the response is missing, as in rows that the fit dropped for it. Without `data` also
+            ``.hat``, the leverage, and ``.cooksd``, Cook's distance of the row with theta held.
 
         Raises
         ------
@@ -146,7 +148,11 @@ class ReportedSolution(DiagnosedSolution[P]):
         1     1   273.33  -14.63  261.87
         """
         means = partial(self._means, scale="response")
-        return augmented(self._design, self.params, self._response_family, means, data, new_levels, offset)
+        table = augmented(self._design, self.params, self._response_family, means, data, new_levels, offset)
+        if data is None:
+            table[".hat"] = self.leverage()
+            table[".cooksd"] = self.influence().cooks_distance.to_numpy() if self.coefficients.size else np.nan
+        return table
 
     @property
     @abstractmethod

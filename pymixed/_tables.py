@@ -23,8 +23,9 @@ STARS_LEGEND = "Signif. codes: 0 '***' 0.001 '**' 0.01 '*' 0.05 '.' 0.1 ' ' 1"
 RULE = "---"  # line between a table and its legend
 INDENT = "  "  # of a cell under a heading
 LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+         "~": r"$\sim$", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
          "|": r"\textbar{}", "²": r"\textsuperscript{2}"}
+LATEX_BREAK = "\n\n\\medskip\\noindent\n"
 DF_METHODS = {"satterthwaite": "Satterthwaite's method", "residual": "residual degrees of freedom"}
 
 
@@ -52,7 +53,7 @@ class Table:
             "<tr>" + "".join(f'<{tag} style="text-align: {side}">{_cell(cell, escape, "&emsp;")}</{tag}>'
                              for cell, side in zip(row, aligned, strict=True)) + "</tr>"
             for tag, row in (("th", self.header), *(("td", row) for row in self.rows))]
-        caption = f"<caption>{escape(self.title)}</caption>" if self.title else ""
+        caption = (f'<caption style="white-space: nowrap">{escape(self.title)}</caption>' if self.title else "")
         table = f"<table>{caption}<thead>{rows[0]}</thead><tbody>{''.join(rows[1:])}</tbody></table>"
         return table + (_paragraph(self.footer) if self.footer else "")
 
@@ -69,7 +70,7 @@ class Table:
         lines = [rf"\begin{{tabular}}{{{''.join(self._aligned('l', 'r'))}}}", r"\toprule", header, r"\midrule", *body,
                  r"\bottomrule", r"\end{tabular}"]
         title = rf"\textbf{{{latex_escape(self.title)}}}" if self.title else ""
-        return "\n\n".join(filter(None, [title, "\n".join(lines), _latex_paragraph(self.footer)]))
+        return LATEX_BREAK.join(filter(None, [title, "\n".join(lines), _latex_paragraph(self.footer)]))
 
     def _aligned(self, left: str, right: str) -> list[str]:
         """A word for each column."""
@@ -109,8 +110,8 @@ class Summary:
 
     def to_latex(self) -> str:
         """The summary in LaTeX; its tables are tabulars that need the package booktabs."""
-        return "\n\n".join(_latex_paragraph(block) if isinstance(block, str) else block.to_latex()
-                           for block in self.blocks)
+        return LATEX_BREAK.join(_latex_paragraph(block) if isinstance(block, str) else block.to_latex()
+                                for block in self.blocks)
 
 
 def summarize_linear(params: LMMParams, formula: str | None, residual_quantiles: Array | None,

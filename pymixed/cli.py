@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -51,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
             solution = options.run(options, parser)
+    except BrokenPipeError:  # whoever reads has enough: as other commands end then
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  the interpreter flushes it at its end
+        return OK
     except (PymixedError, OSError) as error:
         print(f"pymixed: error: {error}", file=sys.stderr)
         return BAD_INPUT

@@ -54,7 +54,7 @@ class MixedModelRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
     coefficient_names_ : tuple of str
         Names of `coef_`.
     n_features_in_ : int
-    feature_names_in_ : (n_features_in_,) array
+    feature_names_in_ : (n_features,) array
         Where X has names.
 
     Examples

@@ -45,7 +45,8 @@ def unescaped(text: str) -> str:
 def read_latex(text: str) -> tuple[list[str], list[list[list[str]]]]:
     """Paragraphs and tabulars of a LaTeX text, its escapes undone; braces and columns are checked."""
     paragraphs, tables = [], []
-    for block in text.split("\n\n"):
+    for part in text.split("\n\n"):
+        block = part.removeprefix("\\medskip\\noindent\n")  # space above
         bare = re.sub(r"\\[{}]", "", block)
         assert bare.count("{") == bare.count("}")
         if not block.startswith(r"\begin{tabular}"):
@@ -64,7 +65,7 @@ def read_latex(text: str) -> tuple[list[str], list[list[list[str]]]]:
 
 
 def plain_latex(text: str) -> str:
-    named = {r"\textbackslash{}": "\\", r"\textasciitilde{}": "~", r"\textasciicircum{}": "^", r"\textless{}": "<",
+    named = {r"\textbackslash{}": "\\", r"$\sim$": "~", r"\textasciicircum{}": "^", r"\textless{}": "<",
              r"\textgreater{}": ">", r"\textbar{}": "|", r"\textsuperscript{2}": "²", "$-$": "-", r"\quad ": "",
              **{rf"\{c}": c for c in "{}&%$#_"}, "{}": ""}
     found = re.compile("|".join(map(re.escape, named)))

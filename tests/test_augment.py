@@ -12,13 +12,14 @@ import pymixed as pm
 from pymixed.errors import InputError, MissingValuesWarning
 
 ADDED = [".fitted", ".resid", ".fixed", ".mu", ".offset"]
+DIAGNOSTICS = [".hat", ".cooksd"]  # where no data are given
 
 
 def test_rows_of_the_fit() -> None:
     case = reference_cases.load("sleepstudy_slope")
     fit = case.fit()
     for table in (fit.augment(), fit.augment(case.frame)):
-        assert list(table.columns) == [*table.columns[:3], *ADDED]
+        assert [name for name in table.columns[3:] if name not in DIAGNOSTICS] == ADDED
         assert set(table.columns[:3]) == {"Reaction", "Days", "Subject"}
         np.testing.assert_allclose(table[".fitted"][:10], case.results["fitted"]["first"], rtol=1e-6)
         lme4 = case.results["residuals"]["response"]
@@ -143,7 +144,7 @@ def test_models_from_arrays_take_a_table_beside_them(sleepstudy: pd.DataFrame) -
     table = fit.augment(data)
     assert table.iloc[4][ADDED].isna().all()
     np.testing.assert_array_equal(table[".resid"].drop(4), fit.residuals)
-    assert list(fit.augment().columns) == ["y", "X1", "Subject", *ADDED]
+    assert list(fit.augment().columns) == ["y", "X1", "Subject", *ADDED, *DIAGNOSTICS]
     with pytest.raises(InputError, match="data: expected a table of the 180 rows"):
         fit.augment(data[:10])
     with pytest.raises(InputError, match="offset: expected only"):
@@ -169,6 +170,14 @@ def test_columns_of_the_model_in_the_rows_of_the_fit() -> None:
         warnings.simplefilter("ignore")
         fit = pm.lmer("y ~ poly(x, 2) + (0 + x | a:b)", data, weights="w")
     table = fit.augment()
-    assert list(table.columns) == ["y", "x", "a:b", "(weights)", *ADDED]
+    assert list(table.columns) == ["y", "x", "a:b", "(weights)", *ADDED, *DIAGNOSTICS]
     np.testing.assert_array_equal(table["x"], data["x"])
     assert table["a:b"].tolist() == (data["a"] + ":" + data["b"]).tolist()
+
+
+def test_own_rows_have_leverage_and_cooks_distance():
+    fit = pm.lmer("Reaction ~ Days + (Days | Subject)", pm.datasets.load("sleepstudy"))
+    table = fit.augment()
+    np.testing.assert_array_equal(table[".hat"], fit.leverage())
+    np.testing.assert_array_equal(table[".cooksd"], fit.influence().cooks_distance)
+    assert ".hat" not in fit.augment(pm.datasets.load("sleepstudy"))

@@ -441,6 +441,34 @@ def test_coverage_of_prediction_intervals():
         assert abs(count / (2 * n_sets) - 0.9) < allowed, (kind, count / (2 * n_sets))
 
 
+@pytest.mark.slow
+def test_coverage_of_prediction_intervals_of_counts():
+    """New counts of known and of new groups fall into their 80 % intervals at least 80 % of the time.
+
+    25 groups of 8 rows with means near 5, 600 data sets of 4 new counts. The intervals are of whole numbers and hold
+    some more than asked for: exactly how much is summed from the true distribution of counts.
+    """
+    rng = np.random.default_rng(12)
+    groups, x = np.repeat(np.arange(25), 8), np.tile(np.linspace(-1.0, 1.0, 8), 25)
+    probability = {"known": [], "new": []}
+    for _ in range(600):
+        b = 0.6 * rng.normal(size=27)
+        y = rng.poisson(np.exp(1.5 + 0.5 * x + b[groups]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PymixedWarning)
+            fit = pm.glmer("y ~ x + (1 | g)", {"y": y, "x": x, "g": groups}, family="poisson")
+        at, levels = np.array([-0.5, 0.8, -0.5, 0.8]), np.array([0, 7, 25, 26])
+        found = fit.predict({"x": at, "g": levels}, new_levels="population", type="response", interval="prediction",
+                            level=0.8)
+        mu = np.exp(1.5 + 0.5 * at + b[levels])
+        inside = stats.poisson.cdf(found["upper"], mu) - stats.poisson.cdf(found["lower"] - 1, mu)
+        probability["known"] += inside[:2].tolist()
+        probability["new"] += inside[2:].tolist()
+    for kind, values in probability.items():
+        error = np.std(values) / np.sqrt(600)  # the two of a data set hang together
+        assert 0.8 - 3.0 * error < np.mean(values) < 0.9, (kind, np.mean(values), error)
+
+
 # ---- input -----------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("options", "error", "message"), [
@@ -470,3 +498,12 @@ def test_averages_that_do_not_exist_are_refused():
         fit = pm.glmer("y ~ 1 + (1 | g)", {"y": rng.gamma(5.0, 1.0, 80), "g": g}, family=pm.families.Gamma("inverse"))
     with pytest.raises(InputError, match="inverse link, whose mean has no average"):
         fit.predict({"g": [1]}, type="marginal")
+
+
+def test_labels_of_another_kind_are_refused():
+    data = table("sleepstudy").assign(Subject=lambda d: d["Subject"].astype(int))
+    fit = pm.lmer("Reaction ~ Days + (Days | Subject)", data)
+    with pytest.raises(InputTypeError, match="newdata: column 'Subject': expected numbers as in the fit, got strings"):
+        fit.predict({"Days": [1.0], "Subject": ["308"]}, new_levels="population")
+    with pytest.raises(InputTypeError, match="expected strings as in the fit, got numbers: 95"):
+        fit_of("ticks").predict({"YEAR": [95]}, re="none")

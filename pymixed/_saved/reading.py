@@ -17,7 +17,6 @@ from .._generalized import GeneralizedEngine, GeneralizedOptions
 from .._linear import LinearEngine, LinearOptions
 from .._updates import GroupRows, UpdatedCriterion
 from ..design import MixedDesign
-from ..errors import InputError
 from ..solution import GLMMSolution, LMMSolution
 from .criterion import HeldCriterion
 from .encoders import encoder_from_json
@@ -66,10 +65,7 @@ def load(path: str | os.PathLike[str]) -> LMMSolution | GLMMSolution:
     ...     pm.load(f"{folder}/model.pmx").predict({"Days": [10], "Subject": ["308"]}).round(2)
     array([450.33])
     """
-    try:
-        return read_archive(path, FORMAT, _solution, "a model", "save", (UnsafeFormulaError,))
-    except UnsafeFormulaError as error:
-        raise InputError(f"path: {os.fspath(path)!r}: {error}") from None
+    return read_archive(path, FORMAT, _solution, "a model", "save", (UnsafeFormulaError,))
 
 
 def _solution(header: Mapping[str, Any], arrays: Mapping[str, Any]) -> LMMSolution | GLMMSolution:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._categorical import Categorical, factorize
+from .._categorical import Categorical, factorize, label_kind
 from .._formula_columns import group_columns, variables
 from .._frames import Column, FloatArray, Table
 from .._from_formula import BatchRows, FormulaEncoder, crossed_columns, parse_for
@@ -17,7 +17,6 @@ from .._model_matrix import Contrast, encode, part_texts, with_state
 from .._parts import RandomTerm, TermData
 from ..errors import FormulaError, InputTypeError
 from ..formula import INTERCEPT, ParsedFormula, split_names
-from .levels import label_kind
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec

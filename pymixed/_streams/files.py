@@ -52,10 +52,7 @@ def write_statistics(statistics: Statistics, path: str | os.PathLike[str]) -> No
 
 def read_statistics(path: str | os.PathLike[str]) -> Statistics:
     """Read what `write_statistics` wrote; see `CrossProducts.load`."""
-    try:
-        return read_archive(path, FORMAT, _statistics, "cross-products", "CrossProducts.save", (UnsafeFormulaError,))
-    except UnsafeFormulaError as error:
-        raise InputError(f"path: {os.fspath(path)!r}: {error}") from None
+    return read_archive(path, FORMAT, _statistics, "cross-products", "CrossProducts.save", (UnsafeFormulaError,))
 
 
 def _check(recipe: Recipe) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._categorical import Categorical, factorize
+from .._categorical import Categorical, factorize, label_kind
 from ..errors import InputError, InputTypeError
 
 Codes = NDArray[np.int32]
@@ -42,17 +42,6 @@ class Pending(NamedTuple):
     kind: str = ""
     declared: NDArray[Any] | None = None
     unit: str = ""
-
-
-def label_kind(labels: NDArray[Any]) -> str:
-    """What sort of labels an array holds, for messages and comparison; empty where it holds none."""
-    if not len(labels):
-        return ""
-    kind = labels.dtype.kind
-    if kind == "O":
-        kind = np.asarray(labels[:1].tolist()).dtype.kind
-    return {"i": "numbers", "u": "numbers", "f": "numbers", "b": "booleans", "U": "strings", "T": "strings",
-            "M": "dates"}.get(kind, "objects")
 
 
 class ColumnLevels:
