@@ -1,5 +1,9 @@
 """What all tests share: hypothesis draws the same examples on every run, and small classic tables."""
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is loaded; the tests share the cores themselves
+
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
