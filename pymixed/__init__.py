@@ -50,7 +50,8 @@ __all__ = [
 
 
 # Modules and where names are from, imported on first use: `import pymixed` costs no more than NumPy and the core.
-_MODULES = ("crossproducts", "datasets", "design", "families", "formula", "many", "simulations", "solution", "solvers")
+_MODULES = ("crossproducts", "datasets", "design", "families", "formula", "inference", "many", "simulations",
+            "solution", "solvers")
 _SOURCES = {
     "_inference.bootstrap": ("Bootstrap",),
     "_inference.comparison": ("anova",),
