@@ -25,7 +25,10 @@ def write_archive(path: str | os.PathLike[str], version: int, header: Mapping[st
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        partial.write_bytes(content)
+        try:
+            partial.write_bytes(content)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(error.errno, error.strerror, os.fspath(path)) from None
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

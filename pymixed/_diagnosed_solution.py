@@ -16,6 +16,7 @@ from ._diagnostics.optimizers import OptimizerComparison, compare_optimizers
 from ._diagnostics.simplification import Simplification, simplify
 from ._inference.gls import kept_columns, kept_triangle
 from ._simulated_solution import SimulatedSolution
+from ._updates import UpdatedCriterion, raise_updated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,6 +120,8 @@ class DiagnosedSolution(SimulatedSolution[P]):
     """How influence with theta held is computed, in words."""
 
     def _working_model(self) -> WorkingModel:
+        if isinstance(self._engine, UpdatedCriterion):
+            raise_updated()
         design, joint = self._design, self._joint_covariance
         X, triangle = kept_columns(design, self.params), kept_triangle(design, self.params)
         codes, data = [factor.codes for factor in design.factors], [term.data for term in design.terms]

@@ -44,10 +44,11 @@ class CompleteColumns:
 
 
 def complete_columns(columns: Mapping[str, Column], groups: Mapping[str, Categorical], weights: FloatArray | None,
-                     offset: FloatArray | None, n: int, na_action: str, none_left: bool = False) -> CompleteColumns:
+                     offset: FloatArray | None, n: int, na_action: str, none_left: bool = False,
+                     argument: str = "data") -> CompleteColumns:
     """Leave out the rows that lack a value; see `_frames.complete_rows`. Infinite values are refused by name."""
     rows = complete_rows({**_described(columns), **_described(groups), "weights": weights, "offset": offset}, n,
-                         na_action, none_left)
+                         na_action, none_left, argument)
     if rows is not None:
         columns = {name: values.take(rows) for name, values in columns.items()}
         groups = {name: values.take(rows) for name, values in groups.items()}

@@ -180,8 +180,8 @@ def take_rows(values: AnyColumn, rows: NDArray[np.intp]) -> AnyColumn:
     return values.take(rows) if isinstance(values, Categorical) else values[rows]
 
 
-def complete_rows(columns: Mapping[str, Column | None], n: int, na_action: str,
-                  none_left: bool = False) -> NDArray[np.intp] | None:
+def complete_rows(columns: Mapping[str, Column | None], n: int, na_action: str, none_left: bool = False,
+                  argument: str = "data") -> NDArray[np.intp] | None:
     """Find the rows without a missing value.
 
     Parameters
@@ -194,6 +194,8 @@ def complete_rows(columns: Mapping[str, Column | None], n: int, na_action: str,
         Whether rows may be left out.
     none_left : bool
         Whether all of them may be.
+    argument : str
+        What messages call the table.
 
     Returns
     -------
@@ -207,7 +209,7 @@ def complete_rows(columns: Mapping[str, Column | None], n: int, na_action: str,
     """
     if na_action not in ("drop", "raise"):
         raise InputError(f"na_action: expected 'drop' or 'raise', got {na_action!r}")
-    if n == 0:
+    if n == 0 and argument == "data":
         raise InputError("data: expected at least one row, got none")
     missing = {what: rows for what, values in columns.items()
                if values is not None and (rows := _missing(values)) is not None}
@@ -215,6 +217,8 @@ def complete_rows(columns: Mapping[str, Column | None], n: int, na_action: str,
         return None
     counts = ", ".join(f"{what} has {rows.sum()}" for what, rows in missing.items())
     if na_action == "raise":
+        if argument != "data":
+            raise InputError(f"{argument}: missing values: {counts}")
         raise InputError(f"missing values: {counts}; na_action='drop' leaves such rows out")
     complete = np.flatnonzero(~np.logical_or.reduce(list(missing.values())))
     if not complete.size and not none_left:

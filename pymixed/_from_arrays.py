@@ -102,7 +102,7 @@ class ArrayEncoder:
         known = None if offset is None else numbers(offset, "offset", m)
         complete_rows(
             {"X": X, "offset": known, **{f"groups[{name!r}]": values for name, values in labels.items()},
-             **{f"random_data[{name!r}]": values for name, values in data.items()}}, m, "raise")
+             **{f"random_data[{name!r}]": values for name, values in data.items()}}, m, "raise", argument="newdata")
         return NewRows(
             X, known, None,
             tuple(labels[seen.name].codes_in(seen.levels, f"newdata['groups'][{seen.name!r}]")

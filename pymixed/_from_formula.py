@@ -224,7 +224,7 @@ class FormulaEncoder:
         return complete_columns(
             {name: self.column(table, name) for name in variables(asked, self.categorical)},
             {name: table.factor(name) for name in dict.fromkeys(chain.from_iterable(used))},
-            per_row("weights", weights, table), known, table.n_rows, na_action)
+            per_row("weights", weights, table), known, table.n_rows, na_action, argument=table.argument)
 
     def _encoded(self, parts: ModelParts, asked: ParsedFormula, used: CompleteColumns,
                  used_factors: Collection[tuple[str, ...]]) -> tuple[NewRows, dict[str, Block]]:
@@ -282,7 +282,7 @@ class FormulaEncoder:
         columns: dict[str, Column] = {name: self.column(table, name) for name in names}
         if rows is not None:
             columns = {name: take_rows(values, rows) for name, values in columns.items()}
-        known = complete_columns(columns, {}, None, None, n, "drop", none_left=True)
+        known = complete_columns(columns, {}, None, None, n, "drop", none_left=True, argument="newdata")
         y = np.full(n, np.nan)
         if known.n:
             texts = map(expression_formula, self.parsed.responses)

@@ -85,8 +85,13 @@ class GroupCriterion:
 
     def group_covariance(self, psi: Array, design: MixedDesign, column: Array) -> _core.EffectsCovariance:
         """Covariance of the random effects of other rows, with one column in the place of X."""
-        engine, psi = self._of_rows(psi, design, column[:, None])
-        return engine.effects_covariance(psi)
+        engine, of_rows = self._of_rows(psi, design, np.empty((design.n, 0)))
+        weights = engine.core.working_rows(of_rows)[0]
+        if (weights > 0.0).all():
+            products = _core.CrossProducts(design.y, column[:, None], *structure(design), weights, None)
+            return working_covariance(products, psi[:len(theta_names(design.terms))])
+        engine, of_rows = self._of_rows(psi, design, column[:, None])
+        return engine.effects_covariance(of_rows)
 
     def _of_rows(self, psi: Array, design: MixedDesign, X: Array) -> tuple[GeneralizedEngine, Array]:
         """The criterion of other rows, and its parameters: coefficients are zero, the offset has their part."""

@@ -176,6 +176,8 @@ class PredictedSolution(SavedSolution[P]):
         design, family = self._design, self._response_family
         groups = [factor.name for factor in design.factors]
         observed = design.encoder.observed_rows(design, newdata, offset, groups, weights, family)
+        if not len(observed.y):
+            raise InputError("newdata: expected at least one complete row, got none")
         rows = with_modes(design, self.params, observed.rows, (), "population")
         if family is not None:
             family.distribution.check_response(observed.y, observed.weights, f"response {design.response_name!r}",

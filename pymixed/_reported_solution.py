@@ -15,6 +15,7 @@ from ._diagnosed_solution import DiagnosedSolution
 from ._plots.accessor import Plots
 from ._reports.augment import augmented
 from ._reports.tidy import Intervals, tidy_table
+from ._updates import UpdatedCriterion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +150,7 @@ class ReportedSolution(DiagnosedSolution[P]):
         """
         means = partial(self._means, scale="response")
         table = augmented(self._design, self.params, self._response_family, means, data, new_levels, offset)
-        if data is None:
+        if data is None and not isinstance(self._engine, UpdatedCriterion):
             table[".hat"] = self.leverage()
             table[".cooksd"] = self.influence().cooks_distance.to_numpy() if self.coefficients.size else np.nan
         return table

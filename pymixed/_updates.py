@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,6 +149,14 @@ class UpdatedCriterion:
             raise AttributeError(name)
         return getattr(self.base, name)
 
+    def fixed_modes(self, parameters: Array) -> tuple[Array, ...]:
+        """Of the fit, where they go with its rows: not here."""
+        raise_updated()
+
+    def modes_of(self, parameters: Array, columns: Array) -> tuple[Array, ...]:
+        """Not either."""
+        raise_updated()
+
     def effects_covariance(self, parameters: Array) -> UpdatedEffects:
         """Covariance of the random effects."""
         return UpdatedEffects(self.base.effects_covariance(parameters), self.rows,
@@ -160,6 +168,12 @@ class UpdatedCriterion:
         design = self.rows.design
         own = level_covariances(self.base.group_covariance(parameters, design, np.ones(design.n)), design)
         return self.rows.extended(before, own)
+
+
+def raise_updated() -> NoReturn:
+    """Refuse what goes with the rows of the fit, where groups are known by others."""
+    raise InputError("leverage, influence and robust covariances are those of the fit: expected it, got a model whose "
+                     "groups were updated from other rows")
 
 
 def _factorized(labels: NDArray[Any]) -> tuple[NDArray[np.int32], list[Any]]:

@@ -293,6 +293,29 @@ def test_modes_of_new_groups_are_those_of_the_formula():
         fit.predict(new)
 
 
+@pytest.mark.parametrize("name", ["slope", "counts"])
+def test_a_single_row_makes_a_group_known(name):
+    fit = fit_of(name)
+    data = table(MODELS[name][1])
+    group = {"slope": "Subject", "counts": "BROOD"}[name]
+    row = data.iloc[[4]].assign(**{group: "zz"})
+    updated = fit.update_groups(row)
+    assert updated.ranef()[group].index[-1] == "zz"
+    assert (updated.predict(row, se=True)["se"] < fit.predict(row, new_levels="population", se=True)["se"]).all()
+    with pytest.raises(InputError, match="newdata: expected at least one complete row, got none"):
+        fit.update_groups(row.iloc[:0])
+
+
+def test_what_goes_with_the_rows_of_the_fit_is_refused_after_an_update():
+    fit = fit_of("slope")
+    updated = fit.update_groups(table("sleepstudy").iloc[:5].assign(Subject="zz"))
+    for what in (updated.leverage, updated.influence, lambda: updated.vcov("CR0")):
+        with pytest.raises(InputError, match="expected it, got a model whose groups were updated"):
+            what()
+    assert updated.augment().shape == (180, 8)
+    assert updated.update_groups(table("sleepstudy").iloc[:5].assign(Subject="yy")).n_groups == {"Subject": 20}
+
+
 # ---- bad files -------------------------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")

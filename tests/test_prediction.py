@@ -500,6 +500,21 @@ def test_averages_that_do_not_exist_are_refused():
         fit.predict({"g": [1]}, type="marginal")
 
 
+@pytest.mark.parametrize("name", ["slope", "crossed slope", "ticks", "cbpp"])
+def test_no_rows_have_no_predictions(name):
+    fit = fit_of(name)
+    none = table((LINEAR | GENERALIZED)[name][1]).iloc[:0]
+    assert fit.predict(none).shape == (0,)
+    assert len(fit.predict(none, interval="confidence")) == 0
+    assert fit.predict(none, type="marginal").shape == (0,)
+    assert len(fit.augment(none)) == 0
+
+
+def test_missing_values_of_new_rows_are_named():
+    with pytest.raises(InputError, match=r"newdata: missing values: column 'Days' has 1$"):
+        fit_of("slope").predict({"Days": [1.0, np.nan], "Subject": ["308", "309"]})
+
+
 def test_labels_of_another_kind_are_refused():
     data = table("sleepstudy").assign(Subject=lambda d: d["Subject"].astype(int))
     fit = pm.lmer("Reaction ~ Days + (Days | Subject)", data)

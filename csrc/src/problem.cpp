@@ -75,7 +75,7 @@ void Problem::choose_columns(bool independent) {
     }
     if (!aliased_.empty())
         products_ = std::make_shared<const CrossProducts>(products_->with_columns(kept_));
-    if (n() <= p())
+    if (!independent && n() <= p())
         throw std::invalid_argument("X: expected more rows than independent columns, got " + std::to_string(n()) +
                                     " rows and rank " + std::to_string(p()));
 }

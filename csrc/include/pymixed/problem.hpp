@@ -36,7 +36,8 @@ class Problem {
     /// Analyses the rows' cross-products. Columns of X that depend linearly on those before them are dropped (a
     /// column whose part outside their span is less than about 3e-6 of it).
     /// @param memory_limit bytes; a factor that needs more is refused (0: no limit)
-    /// @param independent  no column is dropped: they are known to be independent, in weights that do not show it
+    /// @param independent  no column is dropped: they are known to be independent, in weights that do not show it, or
+    ///                     with few rows
     /// @throws std::invalid_argument  bad layout or method;  MemoryLimit  too large
     explicit Problem(std::shared_ptr<const CrossProducts> products, Method method = Method::Automatic,
                      double memory_limit = 0.0, bool independent = false);
