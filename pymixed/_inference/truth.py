@@ -55,7 +55,7 @@ class ParameterNames:
         given = self._without_constants(given)
         unknown = [argument for argument in given if argument not in self.blocks]
         if unknown:
-            raise InputError(f"parameters: expected out of {', '.join(map(repr, self.blocks))}, got {unknown[0]!r}")
+            raise InputError(f"params: expected out of {', '.join(map(repr, self.blocks))}, got {unknown[0]!r}")
         known = {} if estimates is None else self._natural(estimates)
         values = {argument: self._block(argument, given[argument], names, known.get(argument)) if argument in given
                   else self._known(argument, names, known)
