@@ -92,7 +92,7 @@ Results that the files above have no numbers for, or that no other package compu
 | gradients, Hessians | dense closed forms, complex steps | `test_derivatives.py`, `test_glmm_derivatives.py` |
 | tables of terms, likelihood ratios | lmerTest, lme4 | `test_anova.py`, `test_comparison.py` |
 | marginal means, adjusted p-values | emmeans, SciPy | `test_emmeans.py` |
-| predictions' errors and intervals | dense algebra, quadrature, simulated coverage | `test_prediction.py`, `test_prediction_intervals.py` |
+| predictions' errors and intervals | dense algebra, quadrature, simulated coverage | `test_prediction*.py` |
 | leverage, influence | dense hat matrices, fits without the rows, lme4 | `test_influence.py` |
 | robust covariances | dense matrices with explicit V | `test_robust.py` |
 | profiles | a dense likelihood minimised by SciPy, lme4 | `test_profile.py` |
