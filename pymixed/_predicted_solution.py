@@ -148,7 +148,7 @@ class PredictedSolution(SavedSolution[P]):
         newdata : table
             Rows with their responses, all that are known of these levels; rows that lack a value are left out.
         weights : array_like (rows,) or str, optional
-            Prior weights, where the model has them.
+            Prior weights, needed where the model has them; counts of successes and failures bring their trials.
         offset : array_like (rows,), optional
             That of the rows, where the fit was given its own as an array.
 
@@ -178,6 +178,9 @@ class PredictedSolution(SavedSolution[P]):
         observed = design.encoder.observed_rows(design, newdata, offset, groups, weights, family)
         if not len(observed.y):
             raise InputError("newdata: expected at least one complete row, got none")
+        weighted = design.weights is not None if design.has_rows else design.sums.total_weight != design.n
+        if weighted and observed.weights is None:
+            raise InputError("weights: the model was fitted with prior weights, expected them for the new rows too")
         rows = with_modes(design, self.params, observed.rows, (), "population")
         if family is not None:
             family.distribution.check_response(observed.y, observed.weights, f"response {design.response_name!r}",

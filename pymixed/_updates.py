@@ -89,8 +89,8 @@ class UpdatedEffects:
 
     def solve_sets(self, codes: Sequence[NDArray[np.int32]], columns: Sequence[Array | None], sets: NDArray[np.int32],
                    n_sets: int, weights: Array, values: Array) -> Array:
-        """Not without the rows of the fit."""
-        raise InputError("influence: expected the rows of the fit, which a solution with updated levels does not hold")
+        """Of the fit, where they go with its rows: not here."""
+        raise_updated()
 
     def fixed_modes(self) -> tuple[Array, ...]:
         """QZ'WX per grouping factor, (levels, c, p)."""
@@ -107,7 +107,7 @@ def group_rows(design: MixedDesign, observed: ObservedRows, X: Array, fixed_part
 
     `X` are their columns that have a coefficient, `fixed_part` is offset + Xβ.
     """
-    factors, places, n_levels = [], [], []
+    factors, places, all_levels = [], [], []
     for factor, labels in zip(design.factors, observed.rows.labels, strict=True):
         codes, unique = _factorized(labels)
         known = {label: i for i, label in enumerate(factor.levels.tolist())}
@@ -117,7 +117,7 @@ def group_rows(design: MixedDesign, observed: ObservedRows, X: Array, fixed_part
         place = np.array([known[label] for label in unique], np.intp)
         factors.append(GroupingFactor(factor.name, codes, levels[place]))
         places.append(place)
-        n_levels.append(levels)
+        all_levels.append(levels)
     rows = observed.rows
     terms = tuple(RandomTerm(term.group, term.factor, term.columns, data, term.structure)
                   for term, data in zip(design.terms, rows.data, strict=True))
@@ -126,7 +126,7 @@ def group_rows(design: MixedDesign, observed: ObservedRows, X: Array, fixed_part
         terms=terms, weights=observed.weights, offset=fixed_part, response_name=design.response_name, formula=None,
         rows=None, n_rows_given=len(X), zero_inflation=rows.zero_inflation, zi_names=design.zi_names,
         encoder=design.encoder)
-    return GroupRows(own, tuple(places), tuple(n_levels))
+    return GroupRows(own, tuple(places), tuple(all_levels))
 
 
 class UpdatedCriterion:

@@ -306,6 +306,13 @@ def test_a_single_row_makes_a_group_known(name):
         fit.update_groups(row.iloc[:0])
 
 
+@pytest.mark.parametrize("slim", [None, True, False])
+def test_a_weighted_model_wants_weights_of_new_rows(slim, tmp_path):
+    fit = fit_of("weights") if slim is None else saved(fit_of("weights"), tmp_path, slim)
+    with pytest.raises(InputError, match="weights: the model was fitted with prior weights, expected them for the new"):
+        fit.update_groups(table("sleepstudy").iloc[:5])
+
+
 def test_what_goes_with_the_rows_of_the_fit_is_refused_after_an_update():
     fit = fit_of("slope")
     updated = fit.update_groups(table("sleepstudy").iloc[:5].assign(Subject="zz"))

@@ -141,7 +141,8 @@ def order_statistic_band(n: int, at: Array, level: float) -> tuple[Array, Array]
     from scipy.special import betaincinv, ndtri
 
     tail = 0.5 * (1.0 - level)
-    return tuple(np.asarray(ndtri(betaincinv(at, n + 1.0 - at, p))) for p in (tail, 1.0 - tail))  # type: ignore[return-value]
+    lower, upper = (ndtri(betaincinv(at, n + 1.0 - at, p)) for p in (tail, 1.0 - tail))
+    return np.asarray(lower, np.float64), np.asarray(upper, np.float64)
 
 
 def draw_quantiles(samples: list[Sample], level: float, ax: Any, points: dict[str, Any]) -> Any:
