@@ -13,10 +13,10 @@ CSRC = Path("csrc")  # sources are named relative to setup.py, as setuptools req
 
 
 def version() -> str:
-    header = (ROOT / CSRC / "include/pymixed/version.hpp").read_text(encoding="utf-8")
+    header = (ROOT / CSRC / "include/pymixed/version.h").read_text(encoding="utf-8")
     match = re.search(r'^#define PYMIXED_VERSION "(.+)"$', header, re.MULTILINE)
     if match is None:
-        raise RuntimeError("csrc/include/pymixed/version.hpp defines no PYMIXED_VERSION")
+        raise RuntimeError("csrc/include/pymixed/version.h defines no PYMIXED_VERSION")
     return match.group(1)
 
 

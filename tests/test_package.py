@@ -21,7 +21,7 @@ MODULES = sorted(module.name for module in pkgutil.walk_packages(pm.__path__, "p
 
 
 def test_one_version():
-    header = (ROOT / "csrc/include/pymixed/version.hpp").read_text(encoding="utf-8")
+    header = (ROOT / "csrc/include/pymixed/version.h").read_text(encoding="utf-8")
     defined = dict(re.findall(r"^#define PYMIXED_VERSION(\S*) (\S+)$", header, re.MULTILINE))
     assert defined[""] == f'"{pm.__version__}"'
     assert ".".join(defined[part] for part in ("_MAJOR", "_MINOR", "_PATCH")) == pm.__version__

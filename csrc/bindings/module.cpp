@@ -1,7 +1,7 @@
 #include <pybind11/pybind11.h>
 
 #include "bind.hpp"
-#include "pymixed/version.hpp"
+#include "pymixed/version.h"
 
 PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     module.doc() = "C++ core of pymixed; private, used by pymixed.solvers.";
