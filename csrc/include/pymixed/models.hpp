@@ -2,15 +2,15 @@
 /// @file
 /// Mixed models fitted in one call, the result a value: where a host program starts.
 ///
-///     linear        y = offset + X beta + Z b + e,   b = Lambda(theta) u,   u ~ N(0, sigma^2 I),   e ~ N(0, sigma^2
-///     W^-1) generalized   y_i | u ~ family(eta_i),   eta = offset + X beta + Z Lambda(theta) u,   u ~ N(0, I)
+///     linear        y = offset + X beta + Z b + e,   b = Lambda(theta) u,   u ~ N(0, sigma^2 I)
+///     generalized   y_i | u ~ family(eta_i),   eta = offset + X beta + Z Lambda(theta) u,   u ~ N(0, I)
 ///
-/// (Bates, Maechler, Bolker & Walker 2015, J. Stat. Softw. 67(1)). A linear model is fitted by ML or REML, a
-/// generalized one by Laplace's approximation or adaptive quadrature in all parameters jointly.
+/// e ~ N(0, sigma^2 W^-1) (Bates, Maechler, Bolker & Walker 2015, J. Stat. Softw. 67(1)). A linear model is fitted by
+/// ML or REML, a generalized one by Laplace's approximation or adaptive quadrature in all parameters jointly.
 ///
 /// Data that no model can be fitted to throw std::invalid_argument, which names what was expected and what was got. A
-/// fit that fails is a result with its Status. Every function may be called by several threads at once; problems may
-/// be / shared between them.
+/// fit that fails is a result with its Status. Every function may be called by several threads at once; problems may be
+/// shared between them.
 ///
 /// Formulas, degrees of freedom and tests are not here: hosts give the columns of X and Z themselves.
 
