@@ -46,7 +46,7 @@ def of_saved(*modules: str) -> set[str]:
 
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_diagnostics", "_inference", "_many", "_plots", "_reports", "_saved", "_streams"},
+    {"errors", "_build", "_diagnostics", "_inference", "_many", "_plots", "_reports", "_saved", "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters", "_archives", *of_plots("style")},
     of_plots("means", "profiles", "random_effects", "residuals"),
@@ -121,15 +121,16 @@ PYTHON_LAYERS = [
     {"__main__"},
 ]
 # Who may import the compiled core.
-CORE_USERS = {"_archives", "_sampling", "_fitting", "_refits", "_deleted_rows", "_linear", "_generalized",
-              "_many.jobs", "__init__", *of_streams("statistics", "files"),
+CORE_USERS = {"_archives", "_build", "_sampling", "_fitting", "_refits", "_deleted_rows", "_linear", "_generalized",
+              *of_many("designs", "jobs"), "__init__", *of_streams("statistics", "files"),
               *of_saved("rowless", "criterion", "reading")}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
 # line work together and may include one another.
 CPP_LAYERS = [
     {"version"},
-    {"types", "status", "instruction_set", "small_matrix", "positive_solver", "special_functions"},
+    {"build_info", "instruction_set"},
+    {"types", "status", "small_matrix", "positive_solver", "special_functions"},
     {"archive"},
     {"random", "random_counts", "philox", "wide_product", "ziggurat"},
     {"random_effects"},
@@ -154,6 +155,7 @@ CPP_LAYERS = [
     {"parallel", "owned_rows", "cluster_resampling", "uncertainty"},
     {"own_design"},
     {"refit", "response_columns", "pattern_fits", "simulation", "cluster_refits"},
+    {"models", "host_rows"},
     {"profile", "profile_chart", "profile_objective"},
 ]
 
