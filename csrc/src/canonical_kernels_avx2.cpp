@@ -2,7 +2,7 @@
 
 #include "canonical_kernels.hpp"
 
-#include "instruction_set.hpp"
+#include "avx2.hpp"
 
 #ifdef PYMIXED_AVX2
 

@@ -2,7 +2,7 @@
 
 #include "chunk_kernels.hpp"
 
-#include "instruction_set.hpp"
+#include "avx2.hpp"
 
 #ifdef PYMIXED_AVX2
 

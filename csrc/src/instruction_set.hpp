@@ -4,14 +4,7 @@
 #include "pymixed/build_info.hpp"
 
 #ifdef _MSC_VER
-#include <immintrin.h>
 #include <intrin.h>
-#endif
-
-// Whether the including file is compiled for AVX2 and FMA; Microsoft's compiler has no option and no macro for the
-// latter alone.
-#if defined(__AVX2__) && (defined(__FMA__) || defined(_MSC_VER))
-#define PYMIXED_AVX2
 #endif
 
 namespace pymixed {

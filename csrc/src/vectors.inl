@@ -21,7 +21,7 @@ inline void prefetch(const double* address) {
     __builtin_prefetch(address, 1);
 }
 
-#elif defined(_M_X64)  // Microsoft's compiler; instruction_set.hpp has included its intrinsics
+#elif defined(_M_X64)  // Microsoft's compiler; the includer has its intrinsics
 
 #if VECTOR == 4
 using Register = __m256d;
