@@ -1,5 +1,6 @@
 #include "dense_kernels.hpp"
 
+#include <cmath>
 #include <system_error>
 #include <thread>
 #include <vector>

@@ -1,10 +1,12 @@
-// Compiled with -mavx2 -mfma where the compiler and the architecture have them; see instruction_set.hpp. No header is
-// included: the linker may take an inline function from here for the whole library, and not every processor runs this.
+// Compiled for AVX2 and FMA where the compiler and the architecture have them; see instruction_set.hpp. No function of
+// a header is used: the linker may take its copy from here for the whole library, and not every processor runs this.
+
+#include "avx2.hpp"
 
 namespace pymixed {
 
 bool compiled_for_avx2() {
-#if defined(__AVX2__) && defined(__FMA__)
+#ifdef PYMIXED_AVX2
     return true;
 #else
     return false;
