@@ -133,10 +133,6 @@ class Distribution(ABC):
             raise InputError(f"{name}: expected {self.expected} for the {self.name} family, got "
                              f"{first_offender(y, bad, rows)}")
 
-    def suits(self, y: Array, weights: Array | None) -> NDArray[np.bool_]:
-        """Which values of a response, of any shape, are in the range that `check_response` asks for."""
-        return self._possible(y)
-
     def _possible(self, y: Array) -> NDArray[np.bool_]:
         return np.ones(y.shape, np.bool_)
 
@@ -179,10 +175,6 @@ class Binomial(Distribution):
             i = int(bad.argmax())
             raise InputError(f"{name}: expected proportions of the trials in weights, got "
                              f"{first_offender(y, bad, rows)}, {y[i] * weights[i]:.6g} of {weights[i]:.6g} trials")
-
-    def suits(self, y: Array, weights: Array | None) -> NDArray[np.bool_]:
-        whole = is_whole(y) if weights is None else is_whole(weights) & is_whole(y * weights)
-        return self._possible(y) & whole
 
     def _possible(self, y: Array) -> NDArray[np.bool_]:
         return np.asarray((y >= 0) & (y <= 1))

@@ -122,7 +122,7 @@ PYTHON_LAYERS = [
 ]
 # Who may import the compiled core.
 CORE_USERS = {"_archives", "_sampling", "_fitting", "_refits", "_deleted_rows", "_linear", "_generalized",
-              "_many.jobs", "__init__", *of_streams("statistics", "files"),
+              *of_many("designs", "jobs"), "__init__", *of_streams("statistics", "files"),
               *of_saved("rowless", "criterion", "reading")}
 
 # A name stands for its .hpp, .inl and .cpp files and for its instruction-set variants (NAME_avx2.cpp); the names of a
@@ -154,6 +154,7 @@ CPP_LAYERS = [
     {"parallel", "owned_rows", "cluster_resampling", "uncertainty"},
     {"own_design"},
     {"refit", "response_columns", "pattern_fits", "simulation", "cluster_refits"},
+    {"models", "host_rows"},
     {"profile", "profile_chart", "profile_objective"},
 ]
 

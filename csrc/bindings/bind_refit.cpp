@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "layout.hpp"
-#include "pymixed/refit.hpp"
+#include "pymixed/models.hpp"
 #include "rows.hpp"
 
 namespace py = pybind11;
@@ -158,6 +158,7 @@ void bind_refit(py::module_& module) {
             },
             py::arg("truth"), py::arg("draws"));
 
+    module.def("placeholder_response", &placeholder_response, py::arg("n"), py::arg("discrete"));
     module.def(
         "fit_linear_clusters",
         [](const Problem& problem, const HostRows& rows, const Clusters& clusters, bool reml, const Draws& draws,

@@ -50,7 +50,7 @@ void bind_constrained_fit(pybind11::class_<SharedCriterion<Criterion, Problem>>&
             NewtonOptions options;
             options.tolerance = tolerance;
             options.max_evaluations = max_evaluations;
-            options.interrupted = signalled;
+            options.monitor = [](const NewtonProgress&) { return !signalled(); };
             const ProfilePoint point = self.run([&](Criterion& criterion) {
                 return constrained_fit_of(criterion, target, value, start, sigma, options);
             });

@@ -58,7 +58,7 @@ void bind_criterion(pybind11::class_<SharedCriterion<Criterion, Problem>>& bindi
                 options.newton.max_evaluations = max_evaluations;
                 if (start)
                     options.start = *start;
-                options.newton.interrupted = signalled;
+                options.newton.monitor = [](const NewtonProgress&) { return !signalled(); };
                 std::optional<Estimates> estimates;
                 const FitResult result = self.run([&](Criterion& criterion) {
                     FitResult found = fit(criterion, options);

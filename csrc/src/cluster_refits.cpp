@@ -18,7 +18,7 @@ Refits fit_clusters(const Problem& problem, const Rows& rows, const Clusters& cl
     const ClusterResampling resampling(OwnedRows(rows, problem.kept(), {}), problem.layout(), clusters.codes,
                                        clusters.count);
     Refits refits(draws.count, problem, options.uncertainty);
-    for_each_parallel(draws.count, options.n_threads, [&] {
+    for_each_parallel(draws.count, options.n_threads, {options.monitor, draws.count}, [&] {
         return [&](Index i) {
             const ClusterResampling::Sample sample = resampling.draw(stream(draws, i));
             refits.status[i] = Status::RankDeficient;
@@ -40,7 +40,7 @@ Refits fit_clusters(const GeneralizedProblem& problem, const Rows& rows, const s
     const ClusterResampling resampling(OwnedRows(rows, problem.linear().kept(), zero_inflation), problem.layout(),
                                        clusters.codes, clusters.count);
     Refits refits(draws.count, problem);
-    for_each_parallel(draws.count, options.n_threads, [&] {
+    for_each_parallel(draws.count, options.n_threads, {options.monitor, draws.count}, [&] {
         return [&](Index i) {
             const ClusterResampling::Sample sample = resampling.draw(stream(draws, i));
             refits.status[i] = Status::RankDeficient;

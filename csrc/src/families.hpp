@@ -5,6 +5,7 @@
 //   n_parameters, set_parameters(const double*)
 //   variable                        what its density is a function of (see Variable)
 //   CanonicalLink                   void: none
+//   support                         the values that a response can take
 //   at<order>(y, point)             the density and its derivatives along that variable, a Curve
 //   normalizer(y, weight, gradient) the part without eta of one row, weight times; adds to `gradient` where not null
 //   start(y, weight, typical)       a mean inside the domain near y; `typical`: mean of |y|
@@ -100,6 +101,7 @@ class ComposedFamily final : public Family {
         if constexpr (K > 0)
             distribution_.set_parameters(parameters.data());
     }
+    Support support() const override { return Distribution::support; }
     bool canonical() const override { return std::is_same_v<Link, typename Distribution::CanonicalLink>; }
 
     void evaluate(const FamilyRows& rows, const FamilyOutput& out) const override {

@@ -11,6 +11,7 @@ namespace {
 struct Binomial {
     static constexpr int n_parameters = 0;
     static constexpr Variable variable = Variable::probabilities;
+    static constexpr Support support = Support::Proportions;
     using CanonicalLink = LogitLink;
 
     template <int order>
@@ -48,6 +49,7 @@ struct Binomial {
 struct Beta {
     static constexpr int n_parameters = 1;
     static constexpr Variable variable = Variable::probabilities;
+    static constexpr Support support = Support::OpenUnit;
     using CanonicalLink = void;
 
     void set_parameters(const double* parameters) { log_precision_ = parameters[0]; }

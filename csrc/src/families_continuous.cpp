@@ -31,6 +31,7 @@ void dispersion_channel(Curve<1>& curve) {
 struct Gamma {
     static constexpr int n_parameters = 1;
     static constexpr Variable variable = Variable::log_mean;
+    static constexpr Support support = Support::Positive;
     using CanonicalLink = InverseLink;
 
     void set_parameters(const double* parameters) { shape_ = bounded_exp(-parameters[0]); }
@@ -65,6 +66,7 @@ struct Gamma {
 struct InverseGaussian {
     static constexpr int n_parameters = 1;
     static constexpr Variable variable = Variable::log_mean;
+    static constexpr Support support = Support::Positive;
     using CanonicalLink = InverseSquaredLink;
 
     void set_parameters(const double* parameters) {
@@ -102,6 +104,7 @@ struct InverseGaussian {
 struct Gaussian {
     static constexpr int n_parameters = 1;
     static constexpr Variable variable = Variable::mean;
+    static constexpr Support support = Support::Real;
     using CanonicalLink = IdentityLink;
 
     void set_parameters(const double* parameters) {
@@ -136,6 +139,7 @@ template <int K>
 struct StudentT {
     static constexpr int n_parameters = K;
     static constexpr Variable variable = Variable::mean;
+    static constexpr Support support = Support::Real;
     using CanonicalLink = void;
 
     double nu = 5.0;

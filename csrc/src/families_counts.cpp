@@ -10,6 +10,7 @@ namespace {
 struct Poisson {
     static constexpr int n_parameters = 0;
     static constexpr Variable variable = Variable::log_mean;
+    static constexpr Support support = Support::Counts;
     using CanonicalLink = LogLink;
 
     template <int order>
@@ -28,6 +29,7 @@ template <int K>
 struct NegativeBinomial {
     static constexpr int n_parameters = K;
     static constexpr Variable variable = Variable::log_mean;
+    static constexpr Support support = Support::Counts;
     using CanonicalLink = void;
 
     double size = 1.0;
@@ -80,6 +82,7 @@ struct NegativeBinomial {
 struct NegativeBinomial1 {
     static constexpr int n_parameters = 1;
     static constexpr Variable variable = Variable::log_mean;
+    static constexpr Support support = Support::Counts;
     using CanonicalLink = void;
 
     void set_parameters(const double* parameters) {

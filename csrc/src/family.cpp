@@ -46,4 +46,57 @@ std::unique_ptr<Family> make_family(const std::string& distribution, const std::
         distribution + "'");
 }
 
+namespace {
+
+/// Up to the rounding of proportions times trials.
+bool is_whole(double value) {
+    constexpr double tolerance = 1e-6;
+    return std::abs(value - std::nearbyint(value)) <= tolerance;
+}
+
+bool is_possible(Support support, double y, double weight) {
+    switch (support) {
+        case Support::Real:
+            return std::isfinite(y);
+        case Support::Positive:
+            return y > 0.0 && std::isfinite(y);
+        case Support::NonNegative:
+            return y >= 0.0 && std::isfinite(y);
+        case Support::OpenUnit:
+            return y > 0.0 && y < 1.0;
+        case Support::Counts:
+            return y >= 0.0 && is_whole(y);
+        case Support::Proportions:
+            return y >= 0.0 && y <= 1.0 && is_whole(weight) && is_whole(weight * y);
+    }
+    return false;
+}
+
+}  // namespace
+
+Index first_unsuitable(Support support, Index n, const double* y, const double* weights) {
+    for (Index i = 0; i < n; ++i)
+        if (!is_possible(support, y[i], weights == nullptr ? 1.0 : weights[i]))
+            return i;
+    return -1;
+}
+
+const char* to_string(Support support) {
+    switch (support) {
+        case Support::Real:
+            return "finite numbers";
+        case Support::Positive:
+            return "positive numbers";
+        case Support::NonNegative:
+            return "numbers that are not negative";
+        case Support::OpenUnit:
+            return "numbers strictly between 0 and 1";
+        case Support::Counts:
+            return "counts 0, 1, 2, ...";
+        case Support::Proportions:
+            return "proportions of whole numbers of trials, which the weights are";
+    }
+    return "unknown";
+}
+
 }  // namespace pymixed

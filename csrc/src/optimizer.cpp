@@ -124,13 +124,13 @@ NewtonResult minimise_newton(Objective& objective, const Vector& start, const Ne
         last_x = result.x;
         last_gradient = gradient;
         last_curvature = curvature;
-        if (options.interrupted && options.interrupted()) {
-            result.status = Status::Interrupted;
-            return result;
-        }
         step = -solve_absolute(curvature + secant.matrix(), gradient);
         double slope = gradient.dot(step);
         result.expected_gain = -0.5 * slope;
+        if (options.monitor && !options.monitor({result.n_evaluations, result.value, result.expected_gain})) {
+            result.status = Status::Interrupted;
+            return result;
+        }
         bool escaping = false;
         if (result.expected_gain <= options.tolerance) {
             escaping = objective.escape(result.x, 1.0).size() > 0;

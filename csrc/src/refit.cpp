@@ -16,7 +16,7 @@
 namespace pymixed {
 
 Refits::Refits(Index count, Index p, Index m, Index n_extra, Index n_uncertain)
-    : status(count, Status::NotPositiveDefinite), n_evaluations(count, 0), n_rows(count, 0) {
+    : status(count, Status::Interrupted), n_evaluations(count, 0), n_rows(count, 0) {
     constexpr double missing = std::numeric_limits<double>::quiet_NaN();
     beta.setConstant(count, p, missing);
     theta.setConstant(count, m, missing);
@@ -201,7 +201,7 @@ Index n_chunks(Index count, Index chunk) {
 Refits LinearRefits::fit_all(Index count, const ResponseSource& source, const RefitOptions& options) const {
     Refits refits(count, *problem_, options.uncertainty);
     const Index chunk = chunk_size(*problem_, count, options.n_threads);
-    for_each_parallel(n_chunks(count, chunk), options.n_threads, [&] {
+    for_each_parallel(n_chunks(count, chunk), options.n_threads, {options.monitor, count, chunk}, [&] {
         auto worker = std::make_shared<Worker>(*this, options, refits);
         return [&, worker](Index k) {
             Index i = k * chunk;
@@ -222,7 +222,8 @@ Refits LinearRefits::fit_all(Index count, const ResponseSource& source, const Re
 Refits LinearRefits::fit_columns(const Responses& responses, const RefitOptions& options) const {
     Refits refits(responses.count, *problem_, options.uncertainty);
     const Index chunk = chunk_size(*problem_, responses.count, options.n_threads);
-    for_each_parallel(n_chunks(responses.count, chunk), options.n_threads, [&] {
+    const Monitor monitor{options.monitor, responses.count, chunk};
+    for_each_parallel(n_chunks(responses.count, chunk), options.n_threads, monitor, [&] {
         auto worker = std::make_shared<Worker>(*this, options, refits);
         auto own = std::make_shared<OwnDesign>(*problem_, *host_rows_, *rows_, reml_);
         return [&, worker, own, column = ResponseColumn(rows_->n)](Index k) mutable {
@@ -290,7 +291,7 @@ GeneralizedRefits::~GeneralizedRefits() = default;
 Refits GeneralizedRefits::fit_all(Index count, const ResponseSource& source, const RefitOptions& options) const {
     const GeneralizedProblem& problem = *problem_;
     Refits refits(count, problem);
-    for_each_parallel(count, options.n_threads, [&] {
+    for_each_parallel(count, options.n_threads, {options.monitor, count}, [&] {
         auto deviance = std::make_shared<GeneralizedDeviance>(problem, n_nodes_, information_);
         return [&, deviance, columns = all_columns(problem.p()), y = Vector(problem.n())](Index i) mutable {
             source(i, y);
@@ -301,24 +302,31 @@ Refits GeneralizedRefits::fit_all(Index count, const ResponseSource& source, con
     return refits;
 }
 
+/// Whether a family can have given a response: in its range, and not constant where there is a parameter of spread.
+static bool suits(const Family& family, const Vector& y, const Vector& weights) {
+    return first_unsuitable(family.support(), y.size(), y.data(), weights.size() > 0 ? weights.data() : nullptr) < 0 &&
+           (family.discrete() || y.maxCoeff() > y.minCoeff());
+}
+
 Refits GeneralizedRefits::fit_columns(const Responses& responses, const RefitOptions& options) const {
     const GeneralizedProblem& problem = *problem_;
     const Vector& order_weights = host_rows_->weights;
     Refits refits(responses.count, problem);
-    for_each_parallel(responses.count, options.n_threads, [&] {
+    for_each_parallel(responses.count, options.n_threads, {options.monitor, responses.count}, [&] {
         auto deviance = std::make_shared<GeneralizedDeviance>(problem, n_nodes_, information_);
         return [&, deviance, columns = all_columns(problem.p()), y = Vector(problem.n()),
                 column = ResponseColumn(problem.n())](Index i) mutable {
             const auto kind = column.read(responses, i, nullptr, order_weights);
             refits.n_rows[i] = column.n_rows;
-            if (kind == ResponseColumn::Kind::Invalid) {
-                refits.status[i] = Status::InvalidResponse;
-            } else if (kind == ResponseColumn::Kind::Complete && responses.offset == nullptr) {
+            refits.status[i] = Status::InvalidResponse;
+            if (kind == ResponseColumn::Kind::Complete && responses.offset == nullptr) {
+                if (!suits(problem.family(), column.y, order_weights))
+                    return;
                 for (Index k = 0; k < y.size(); ++k)
                     y[k] = column.y[problem.rows().order[k]];
                 deviance->set_response(y);
                 refits.set(i, fit(*deviance, options.fit), *deviance, columns, options.uncertainty);
-            } else {
+            } else if (kind != ResponseColumn::Kind::Invalid) {
                 fit_own(i, column, options, refits);
             }
         };
@@ -348,7 +356,6 @@ void GeneralizedRefits::fit_own(Index i, const ResponseColumn& column, const Ref
     for (Index k = 0; k < column.y.size(); ++k)
         if (column.weights[k] > 0.0)
             present.push_back(k);
-    refits.status[i] = Status::InvalidResponse;
     if (static_cast<Index>(present.size()) <= problem_->p())
         return;
     OwnedRows rows = host_rows_->take(present);
@@ -361,6 +368,8 @@ void GeneralizedRefits::fit_own(Index i, const ResponseColumn& column, const Ref
         rows.weights[k] = column.weights[present[k]];
         rows.offset[k] = column.offset[present[k]] + (own_offset.size() > 0 ? own_offset[k] : 0.0);
     }
+    if (!suits(problem_->family(), rows.y, rows.weights))
+        return;
     const GeneralizedProblem own(problem_->layout(), rows.view(), problem_->family().clone(), rows.zero_inflation(),
                                  problem_->linear().method(), 0.0, problem_->centred());
     GeneralizedDeviance deviance(own, n_nodes_, information_);

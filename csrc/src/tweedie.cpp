@@ -51,6 +51,7 @@ template <int K>
 struct Tweedie {
     static constexpr int n_parameters = K;
     static constexpr Variable variable = Variable::log_mean;
+    static constexpr Support support = Support::NonNegative;
     using CanonicalLink = void;
 
     double power = 1.5;

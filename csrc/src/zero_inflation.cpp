@@ -16,6 +16,7 @@ class ZeroInflated final : public Family {
     Index n_parameters() const override { return base_->n_parameters(); }
     void set_parameters(const Vector& parameters) override { base_->set_parameters(parameters); }
     bool zero_inflated() const override { return true; }
+    Support support() const override { return base_->support(); }
     bool canonical() const override { return false; }
 
     void evaluate(const FamilyRows& rows, const FamilyOutput& out) const override {

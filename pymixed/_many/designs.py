@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import _core
 from .._checks import check
 from .._family import Family
 from .._from_arrays import RandomEffects, read_arrays
@@ -20,15 +21,9 @@ if TYPE_CHECKING:
     from .._common import Array
     from .._model_matrix import Contrast
 
-_GOLDEN = 0.6180339887498949  # its multiples modulo 1 are spread evenly
-
-
 def placeholder(n: int, family: Family | None) -> Array:
     """A response (n,) that suits the family, always the same, so that no analysis depends on those of the user."""
-    spread: Array = np.arange(n, dtype=np.float64) * _GOLDEN % 1.0
-    if family is not None and family.distribution.discrete:
-        return np.round(spread)  # 0, 1, 0, 1, ... may be a treatment of the user's
-    return 0.25 + 0.5 * spread
+    return _core.placeholder_response(n, family is not None and family.distribution.discrete)
 
 
 def formula_design(formula: str, data: Any, given: Given, contrasts: Mapping[str, Contrast] | None, na_action: str,

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._common import Array
-from .._distributions import Distribution
 from .._family import Family
 from .._generalized import GeneralizedEngine, GeneralizedOptions
 from .._linear import LinearEngine, LinearOptions
@@ -56,43 +55,22 @@ class BlockFitter:
     design : MixedDesign
     kept : list of int
         Columns of X that have a coefficient.
-    distribution : Distribution or None
-        None of a linear model, to which the core says itself what it cannot be fitted to.
     """
 
     def __init__(self, core: _core.LinearRefits | _core.GeneralizedRefits, options: LinearOptions | GeneralizedOptions,
-                 uncertainty: bool, design: MixedDesign, kept: list[int],
-                 distribution: Distribution | None = None) -> None:
+                 uncertainty: bool, design: MixedDesign, kept: list[int]) -> None:
         self._core, self._options, self._uncertainty, self._n = core, options, uncertainty, design.n
-        self._distribution, self._weights = distribution, design.weights
         self.is_kept = np.isin(np.arange(design.p), kept)
         self.coefficient_names = tuple(design.coefficient_names[j] for j in kept)
         self.aliased = tuple(name for name in design.coefficient_names if name not in self.coefficient_names)
 
     def fit(self, block: Block, start: Array) -> FitArrays:
         """Fits to the responses of a block, each from its own start where `start` is empty."""
-        Y, unsuitable = block.Y, self._unsuitable(block)
-        if unsuitable.any():
-            Y = np.where(unsuitable, np.inf, Y)  # which no model is fitted to
         options = _core.RefitOptions(start, 1e-3 * self._options.tol, self._options.max_iter,
                                      self._options.n_threads or 1, self._uncertainty)
-        found = FitArrays(*self._core.fit_columns(Y, block.weights, block.offset, options))
+        found = FitArrays(*self._core.fit_columns(block.Y, block.weights, block.offset, options))
         shape = len(found.status), order_of(found.packed_varpar.shape[1]), found.packed_vcov.shape[1]
         return found._replace(jacobian=found.jacobian.reshape(shape))
-
-    def _unsuitable(self, block: Block) -> NDArray[np.bool_]:
-        """Responses that are outside the family's range, or constant where it has a parameter of spread (r,)."""
-        if self._distribution is None:
-            return np.zeros(len(block.names), np.bool_)
-        weights = block.weights
-        if weights is None and self._weights is not None:
-            weights = self._weights[:, None]
-        missing = np.isnan(block.Y)
-        outside = ~(self._distribution.suits(block.Y, weights) | missing)
-        if self._distribution.discrete:
-            return np.asarray(outside.any(axis=0))
-        constant = np.fmin.reduce(block.Y, axis=0) == np.fmax.reduce(block.Y, axis=0)
-        return np.asarray(outside.any(axis=0) | constant)
 
     def nothing(self, count: int) -> FitArrays:
         """Rows for responses that were not fitted."""
@@ -190,7 +168,7 @@ class GeneralizedJob(Job):
         core = _core.GeneralizedRefits(problem, core_rows(self.design), self.design.zero_inflation,
                                        int(self.options.n_agq), self.options.curvature)
         return BlockFitter(core, self.options, self.options.se == "hessian" and self.options.n_agq > 0, self.design,
-                           problem.kept, self.family.distribution)
+                           problem.kept)
 
     def engine(self) -> GeneralizedEngine:
         """The criterion for the design's own response."""

@@ -49,6 +49,16 @@ struct FamilyOutput {
     std::vector<Channel> channels;  ///< n_channels() of them at order 2
 };
 
+/// The values that a response can take.
+enum class Support {
+    Real,
+    Positive,
+    NonNegative,
+    OpenUnit,     ///< strictly between 0 and 1
+    Counts,       ///< 0, 1, 2, ...
+    Proportions,  ///< of as many trials as the prior weight says, a whole number: k / weight
+};
+
 class Family {
  public:
     virtual ~Family() = default;
@@ -60,6 +70,8 @@ class Family {
     virtual void set_parameters(const Vector& parameters) { static_cast<void>(parameters); }
     virtual bool zero_inflated() const { return false; }
     Index n_channels() const { return n_parameters() + (zero_inflated() ? 1 : 0); }
+    virtual Support support() const { return Support::Real; }
+    bool discrete() const { return support() == Support::Counts || support() == Support::Proportions; }
 
     /// -l'' equals its expectation for every y: a canonical link.
     virtual bool canonical() const = 0;
@@ -103,5 +115,12 @@ std::unique_ptr<Family> make_family(const std::string& distribution, const std::
 /// With probability pi = 1 / (1 + exp(-zeta)) a structural zero: f(0) = pi + (1 - pi) f0(0), f(y) = (1 - pi) f0(y).
 /// The base must have no normalizer at y = 0 (the count families).
 std::unique_ptr<Family> make_zero_inflated(std::unique_ptr<Family> base);
+
+/// Position of the first of n values that is no response of a family, -1 where there is none. Whole numbers may be
+/// rounded to 1e-6. `weights` null: all 1.
+Index first_unsuitable(Support support, Index n, const double* y, const double* weights);
+
+/// The same in words: "counts 0, 1, 2, ..." and so on.
+const char* to_string(Support support);
 
 }  // namespace pymixed

@@ -2,14 +2,14 @@
 /// @file
 /// Mixed models fitted in one call, the result a value: where a host program starts.
 ///
-///     linear        y = offset + X beta + Z b + e,   b = Lambda(theta) u,   u ~ N(0, sigma^2 I),   e ~ N(0, sigma^2 W^-1)
-///     generalized   y_i | u ~ family(eta_i),   eta = offset + X beta + Z Lambda(theta) u,   u ~ N(0, I)
+///     linear        y = offset + X beta + Z b + e,   b = Lambda(theta) u,   u ~ N(0, sigma^2 I),   e ~ N(0, sigma^2
+///     W^-1) generalized   y_i | u ~ family(eta_i),   eta = offset + X beta + Z Lambda(theta) u,   u ~ N(0, I)
 ///
-/// (Bates, Maechler, Bolker & Walker 2015, J. Stat. Softw. 67(1)). A linear model is fitted by ML or REML, a generalized
-/// one by Laplace's approximation or adaptive quadrature in all parameters jointly.
+/// (Bates, Maechler, Bolker & Walker 2015, J. Stat. Softw. 67(1)). A linear model is fitted by ML or REML, a
+/// generalized one by Laplace's approximation or adaptive quadrature in all parameters jointly.
 ///
-/// Data that no model can be fitted to throw std::invalid_argument, which names what was expected and what was got. A fit
-/// that fails is a result with its Status. Every function may be called by several threads at once; problems may be
+/// Data that no model can be fitted to throw std::invalid_argument, which names what was expected and what was got. A
+/// fit that fails is a result with its Status. Every function may be called by several threads at once; problems may be
 /// shared between them.
 ///
 /// Formulas, degrees of freedom and tests are not here: hosts give the columns of X and Z themselves.
@@ -27,7 +27,8 @@ struct LmmOptions {
 
 /// How a generalized linear mixed model is fitted.
 struct GlmmOptions {
-    Index n_nodes = 1;  ///< quadrature nodes per column: 1 is Laplace's approximation, 0 profiles beta (fast, approximate)
+    Index n_nodes =
+        1;  ///< quadrature nodes per column: 1 is Laplace's approximation, 0 profiles beta (fast, approximate)
     Information information = Information::Observed;  ///< Expected: lme4's approximation
     FitOptions fit;                                   ///< start (psi), tolerance, limit, monitor
     int n_threads = 1;                                ///< of the dense factorisation
@@ -75,11 +76,11 @@ struct LmmFit : MixedFit {
 /// `covariance` is from the Hessian of the criterion in all parameters; where beta is profiled, or the Hessian is not
 /// positive, from that of the linear model at the modes, theta held.
 struct GlmmFit : MixedFit {
-    Vector family_parameters;      ///< unconstrained: logarithm of a dispersion or shape, logit of a power (family.hpp)
-    Vector zero_coefficients;      ///< of X0: logit of the probability of a structural zero
-    Vector linear_predictor;       ///< n: at the conditional modes
-    bool from_hessian = false;     ///< where `covariance` is from
-    Index n_pirls = 0;             ///< iterations of penalised iteratively reweighted least squares
+    Vector family_parameters;   ///< unconstrained: logarithm of a dispersion or shape, logit of a power (family.hpp)
+    Vector zero_coefficients;   ///< of X0: logit of the probability of a structural zero
+    Vector linear_predictor;    ///< n: at the conditional modes
+    bool from_hessian = false;  ///< where `covariance` is from
+    Index n_pirls = 0;          ///< iterations of penalised iteratively reweighted least squares
 };
 
 /// @name Fits of a linear mixed model
@@ -94,7 +95,8 @@ LmmFit fit_lmm(CrossProducts products, const LmmOptions& options = {});
 /// @}
 
 /// @name Fits of a generalized linear mixed model
-/// @param rows            as for a linear model; y in the range of the family, for the binomial family proportions of the
+/// @param rows            as for a linear model; y in the range of the family, for the binomial family proportions of
+/// the
 ///                        trials that the weights are
 /// @param family          copied
 /// @param zero_inflation  columns of X0, with a zero-inflated family
@@ -106,7 +108,8 @@ GlmmFit fit_glmm(const GeneralizedProblem& problem, const GlmmOptions& options =
 /// @}
 
 /// Fits of one design to every column of `responses`, over threads; a row of the result per column. A response that no
-/// model can be fitted to has Status::InvalidResponse. To come back to a design, keep LinearRefits or GeneralizedRefits.
+/// model can be fitted to has Status::InvalidResponse. To come back to a design, keep LinearRefits or
+/// GeneralizedRefits.
 /// @param rows  of the design; y is not read
 /// @throws std::invalid_argument  data, layout or options that do not fit;  MemoryLimit  a problem too large
 Refits fit_many(const RandomEffects& layout, const Rows& rows, const Responses& responses,

@@ -39,11 +39,19 @@ class Objective {
     virtual Vector escape(const Vector& x, double fraction) = 0;
 };
 
+/// Where an iteration stands.
+struct NewtonProgress {
+    Index n_evaluations;   ///< of the criterion
+    double value;          ///< of the criterion
+    double expected_gain;  ///< what a Newton step promises to lower it by
+};
+
 struct NewtonOptions {
     double tolerance = 1e-11;  ///< expected gain, in units of the criterion, at which to stop
     Index max_evaluations = 200;
-    double step_cap = 1.5;              ///< longest step (Euclidean norm), or the norm of x where that is larger
-    std::function<bool()> interrupted;  ///< asked between evaluations; true stops with Status::Interrupted
+    double step_cap = 1.5;  ///< longest step (Euclidean norm), or the norm of x where that is larger
+    /// Told before every step; false stops with Status::Interrupted.
+    std::function<bool(const NewtonProgress&)> monitor;
 };
 
 struct NewtonResult {

@@ -62,6 +62,9 @@ struct ResidualPools {
 struct RefitOptions {
     FitOptions fit;  ///< of every fit; a start of its own for every response where there is none
     int n_threads = 1;
+    /// Told how many of the responses are done, by one thread at a time; false stops, and the rows that are not done
+    /// keep Status::Interrupted. (The monitor of a single fit, fit.newton.monitor, is not called.)
+    std::function<bool(Index done, Index count)> monitor;
     /// Linear models: what Satterthwaite's method needs, see Refits. Generalized models: covariances of the
     /// coefficients from the Hessian of the criterion.
     bool uncertainty = false;
@@ -83,8 +86,8 @@ struct Refits {
 
     RowMatrix beta, theta, extra;  ///< as in ModelPoint
     RowMatrix covariance;          ///< of beta, its lower triangle row by row; theta held unless asked otherwise
-    /// Covariance of (theta, sigma), theta in coordinates of the core's own, and the derivatives of `covariance` by them,
-    /// one after the other; no columns where they are not wanted.
+    /// Covariance of (theta, sigma), theta in coordinates of the core's own, and the derivatives of `covariance` by
+    /// them, one after the other; no columns where they are not wanted.
     RowMatrix variance_covariance, jacobian;
     Vector objective;
     std::vector<Status> status;
