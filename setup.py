@@ -64,7 +64,7 @@ class BuildExt(build_ext):
 core = Pybind11Extension(
     "pymixed._core",
     files("src/*.cpp", "bindings/*.cpp"),
-    depends=files("include/**/*.hpp", "src/*.hpp", "src/*.inl", "bindings/*.hpp"),
+    depends=files("include/**/*.h*", "src/*.hpp", "src/*.inl", "bindings/*.hpp"),
     include_dirs=["csrc/include", "csrc/src", eigen_include_dir()],
     define_macros=[("EIGEN_MPL2_ONLY", None)],
     cxx_std=17,
