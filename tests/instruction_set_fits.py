@@ -1,6 +1,7 @@
-"""Fits whose numbers are printed as JSON, to be compared between processes: ``python tests/instruction_set_fits.py``."""
+"""Fits whose numbers go to standard output as JSON, to be compared between processes."""
 
 import json
+import sys
 import warnings
 from typing import Any
 
@@ -22,8 +23,8 @@ def crossed(rows: int = 4000, persons: int = 300, items: int = 260) -> Any:
     a, b, x = rng.integers(persons, size=rows), rng.integers(items, size=rows), rng.normal(size=rows)
     y = (1 + (0.4 + rng.normal(0, 0.3, persons)[a]) * x + rng.normal(0, 0.7, persons)[a] + rng.normal(0, 0.5, items)[b]
          + rng.normal(size=rows))
-    return pm.lmm(y, np.column_stack([np.ones(rows), x]), {"a": a, "b": b}, random_effects={"a": ["1", "x"], "b": ["1"]},
-                  random_data={"x": x})
+    return pm.lmm(y, np.column_stack([np.ones(rows), x]), {"a": a, "b": b},
+                  random_effects={"a": ["1", "x"], "b": ["1"]}, random_data={"x": x})
 
 
 def main() -> None:
@@ -43,8 +44,8 @@ def main() -> None:
             "many crossed": many_cases.crossed(10).many(),
             "many poisson": many_cases.counts(10).many(),
         }
-    print(json.dumps({"instruction_set": pm.build_info()["instruction_set"],
-                      **{name: numbers(fit) for name, fit in fits.items()}}))
+    json.dump({"instruction_set": pm.build_info()["instruction_set"],
+               **{name: numbers(fit) for name, fit in fits.items()}}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,7 @@ py::dict build_info_dict() {
     return py::dict(py::arg("version") = info.version, py::arg("compiler") = info.compiler,
                     py::arg("cpp_standard") = info.cpp_standard, py::arg("eigen") = info.eigen,
                     py::arg("pybind11") = pybind11_version, py::arg("pointer_bits") = info.pointer_bits,
-                    py::arg("instruction_set") = to_string(info.instruction_set),
-                    py::arg("instruction_sets") = sets);
+                    py::arg("instruction_set") = to_string(info.instruction_set), py::arg("instruction_sets") = sets);
 }
 
 }  // namespace

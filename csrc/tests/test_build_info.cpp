@@ -58,9 +58,8 @@ TEST("the variable decides in this process, for all kernels") {
 }
 
 TEST("all kernels are compiled for AVX2 or none is") {
-    for (const bool compiled :
-         {detail::dense_kernels_avx2() != nullptr, detail::chunk_kernels_avx2() != nullptr,
-          detail::canonical_kernels_avx2() != nullptr, detail::lane_kernels_avx2() != nullptr})
+    for (const bool compiled : {detail::dense_kernels_avx2() != nullptr, detail::chunk_kernels_avx2() != nullptr,
+                                detail::canonical_kernels_avx2() != nullptr, detail::lane_kernels_avx2() != nullptr})
         CHECK(compiled == compiled_for_avx2());
 }
 
