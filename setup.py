@@ -63,7 +63,7 @@ def avx2_flags(microsoft: bool) -> list[str]:
         # GCC for Windows does not align its stack for these registers.
         return ["/arch:AVX2", "/fp:contract"] if microsoft else []
     if platform.startswith("macosx"):  # perhaps for two processors at once
-        return ["-Xarch_x86_64", "-mavx2", "-Xarch_x86_64", "-mfma"]
+        return ["-Xarch_x86_64", "-mavx2", "-Xarch_x86_64", "-mfma", "-Wno-unused-command-line-argument"]
     return ["-mavx2", "-mfma"] if platform.endswith("x86_64") else []
 
 
