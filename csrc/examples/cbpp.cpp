@@ -9,8 +9,7 @@
 #include <cstdio>
 #include <vector>
 
-#include <Eigen/LU>
-#include <pymixed/fit.hpp>
+#include <pymixed/models.hpp>
 
 constexpr int n = 56, n_herds = 15;
 
@@ -40,7 +39,7 @@ int main() {
         fourth[i] = period[i] == 4;
     }
     const pymixed::ColumnView one;
-    pymixed::Rows rows;  // borrowed only while the problem is built
+    pymixed::Rows rows;  // borrowed while the model is fitted
     rows.n = n;
     rows.y = {proportion.data()};
     rows.weights = size;  // trials
@@ -48,20 +47,19 @@ int main() {
     rows.Z = {one};
     rows.codes = {herd};
 
-    const pymixed::GeneralizedProblem problem({{n_herds}, {{0, 1, pymixed::Structure::Unstructured}}}, rows,
-                                              pymixed::make_family("binomial", "logit"), {});
-    pymixed::GeneralizedDeviance deviance(problem, 1, pymixed::Information::Observed);
-    const pymixed::FitResult result = pymixed::fit(deviance, {});
-    if (result.status != pymixed::Status::Success) {
-        std::fprintf(stderr, "%s\n", pymixed::to_string(result.status));
+    const pymixed::RandomEffects layout({n_herds}, {{0, 1}});  // an intercept per herd
+    const auto family = pymixed::make_family("binomial", "logit");
+
+    const pymixed::GlmmFit fit = pymixed::fit_glmm(layout, rows, *family);  // Laplace's approximation
+    if (fit.status != pymixed::Status::Success) {
+        std::printf("no fit: %s\n", pymixed::to_string(fit.status));
         return 1;
     }
-    // psi holds theta and beta; half the criterion is minus the log-likelihood
-    const pymixed::Matrix covariance = 2.0 * deviance.hessian(result.parameters, pymixed::Coordinates::User).inverse();
-    const char* names[] = {"sd(herd)", "(Intercept)", "period2", "period3", "period4"};
-    for (int i = 0; i < 5; ++i)
-        std::printf("%-12s %8.4f  (standard error %.4f)\n", names[i], result.parameters[i],
-                    std::sqrt(covariance(i, i)));
-    std::printf("-2 log-likelihood %.4f\n", result.objective);
+    const char* names[] = {"(Intercept)", "period2", "period3", "period4"};
+    for (int j = 0; j < 4; ++j)
+        std::printf("%-12s %8.4f  (standard error %.4f)\n", names[j], fit.coefficients[j],
+                    std::sqrt(fit.covariance(j, j)));
+    std::printf("sd(herd)     %8.4f\n", std::sqrt(fit.term_covariances[0](0, 0)));
+    std::printf("-2 log-likelihood %.4f\n", fit.objective);
     return 0;
 }

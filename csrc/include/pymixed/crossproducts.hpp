@@ -1,15 +1,16 @@
 #pragma once
-// The sufficient statistics of a linear mixed model: A = [Z X y]' W [Z X y], in one pass over the rows.
-//
-// Z is never formed: a row adds to the block of its level. Columns are centred and scaled before they are
-// multiplied, because raw moments lose up to half of the digits when a covariate sits far from zero (Chan, Golub &
-// LeVeque 1983, Amer. Statist. 37(3)). The linear change of basis travels with the sums, so that sums over
-// different rows merge by a congruence (the pairwise update of that paper) and an addition.
-//
-// Rows can be added one batch after the other, sums over different rows merged, and rows taken away again where enough
-// digits remain. Everything is linear in the number of rows that are touched; n is not limited.
-//
-// Does not hold the rows: fitted values and residuals need them again.
+/// @file
+/// The sufficient statistics of a linear mixed model: A = [Z X y]' W [Z X y], in one pass over the rows.
+///
+/// Z is never formed: a row adds to the block of its level. Columns are centred and scaled before they are
+/// multiplied, because raw moments lose up to half of the digits when a covariate sits far from zero (Chan, Golub &
+/// LeVeque 1983, Amer. Statist. 37(3)). The linear change of basis travels with the sums, so that sums over
+/// different rows merge by a congruence (the pairwise update of that paper) and an addition.
+///
+/// Rows can be added one batch after the other, sums over different rows merged, and rows taken away again where enough
+/// digits remain. Everything is linear in the number of rows that are touched; n is not limited.
+///
+/// Does not hold the rows: fitted values and residuals need them again.
 
 #include <map>
 #include <optional>
@@ -32,24 +33,24 @@ struct FixedBasis {
     Vector shift;          ///< p: subtracted from each column (0 without an intercept, and for the intercept)
     Index intercept = -1;  ///< position of the constant column, -1 without one
     Matrix R;              ///< p x p upper triangular
-    Matrix R_inverse;
+    Matrix R_inverse;      ///< R^-1
     bool diagonal = true;  ///< R is diagonal
     Vector gamma;          ///< p
-    double y_scale = 1.0;
+    double y_scale = 1.0;  ///< of what X leaves of the response
 
-    Index p() const { return shift.size(); }
-    Matrix U() const;  ///< (p+1) x (p+1)
+    Index p() const { return shift.size(); }  ///< columns
+    Matrix U() const;                         ///< (p+1) x (p+1)
 
     void set_R(Matrix upper);  ///< R and what follows from it
 
     /// (p+1) x (p_to+1) matrix M of [X~ y~]_to = [X~ y~] M, where `to` is a basis of the columns given (ascending)
     /// with the same intercept or none.
     Matrix change_to(const FixedBasis& to, const std::vector<Index>& columns) const;
-    Matrix change_to(const FixedBasis& to) const;
+    Matrix change_to(const FixedBasis& to) const;  ///< of all columns
     /// As well conditioned a basis, of rows whose intercept's column need not be constant.
     FixedBasis without_intercept() const;
 
-    bool operator==(const FixedBasis& other) const;
+    bool operator==(const FixedBasis& other) const;  ///< whether they are the same to the bit
 
     /// @param intercept  position of the constant column, -1: there is none; not given: the first column of ones
     static FixedBasis from_rows(const Rows& rows, std::optional<Index> intercept = std::nullopt);
@@ -68,27 +69,28 @@ inline Index packed(Index i, Index j) {
 /// it (1e-11 of its sum of squares is left).
 Vector column_pivots(const Matrix& XytXy, Index intercept);
 
-/// What one grouping factor adds up: per level Z_g'WZ_g (packed lower triangle), Z_g'W[X y] (row-major c x (p+1)) and
-/// the number of rows.
+/// What one grouping factor adds up, level after level.
 struct FactorProducts {
-    std::vector<double> ZtZ, ZtXy;
-    std::vector<std::int64_t> rows;
+    std::vector<double> ZtZ;         ///< Z_g'WZ_g: packed lower triangle
+    std::vector<double> ZtXy;        ///< Z_g'W[X y]: c x (p+1), row-major
+    std::vector<std::int64_t> rows;  ///< number of rows
 };
 
 /// Z_a'WZ_b of two factors (a before b in internal order): compressed rows over the levels of a, columns ascending.
 struct CouplingProducts {
-    Index a = 0, b = 0;
+    Index a = 0;                      ///< the first factor
+    Index b = 0;                      ///< the second factor
     std::vector<Index> start;         ///< n_levels(a) + 1
     std::vector<std::int32_t> level;  ///< level of b of each cell
     std::vector<double> block;        ///< c_a x c_b per cell, row-major
     std::vector<std::int64_t> rows;   ///< of each cell, at least 1
 
-    Index cells() const { return static_cast<Index>(level.size()); }
+    Index cells() const { return static_cast<Index>(level.size()); }  ///< pairs of levels that occur
 };
 
 /// Numbers under names: all that cross-products hold, for a file.
 using StateArray = std::variant<std::vector<double>, std::vector<std::int64_t>, std::vector<std::int32_t>>;
-using State = std::map<std::string, StateArray>;
+using State = std::map<std::string, StateArray>;  ///< see StateArray
 
 /// Rows that cannot be taken away without losing more than 6 of 16 digits of what remains.
 class UnsafeSubtraction : public std::runtime_error {
@@ -96,6 +98,7 @@ class UnsafeSubtraction : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// The sums over the rows of a data set that a linear mixed model is fitted to, in a basis of its own.
 class CrossProducts {
  public:
     /// Sums over `rows` in the basis given; throws std::invalid_argument for codes outside the levels.
@@ -129,6 +132,7 @@ class CrossProducts {
     /// The same rows with the fixed-effects columns `columns` only (ascending positions).
     CrossProducts with_columns(const std::vector<Index>& columns) const;
 
+    /// All numbers that it holds.
     State state() const;
     /// The object whose state this is, bit by bit; std::invalid_argument where it cannot be one.
     static CrossProducts from_state(const State& state);
@@ -143,18 +147,18 @@ class CrossProducts {
     /// @param rows  in the bases of these sums: the rows of X~, Z~ and the codes; no response
     CrossProducts with_weights(const Rows& rows, const Vector& weights) const;
 
-    const RandomEffects& layout() const { return layout_; }
-    const FixedBasis& fixed_basis() const { return fixed_; }
-    const RandomBasis& random_basis() const { return random_; }
-    Index n() const { return n_; }
-    Index p() const { return fixed_.p(); }
-    double sum_weights() const { return sum_weights_; }
-    double sum_log_weights() const { return sum_log_weights_; }
+    const RandomEffects& layout() const { return layout_; }      ///< terms and levels
+    const FixedBasis& fixed_basis() const { return fixed_; }     ///< of the columns of X and the response
+    const RandomBasis& random_basis() const { return random_; }  ///< of the columns of Z
+    Index n() const { return n_; }                               ///< rows
+    Index p() const { return fixed_.p(); }                       ///< columns of X
+    double sum_weights() const { return sum_weights_; }          ///< n where there are no weights
+    double sum_log_weights() const { return sum_log_weights_; }  ///< 0 where there are no weights
     Vector means() const;  ///< p+1: weighted means of the columns of X and of y less the offset
-    const Matrix& XytXy() const { return XytXy_; }
-    const FactorProducts& factor(Index f) const { return factors_[f]; }
-    const std::vector<CouplingProducts>& couplings() const { return couplings_; }
-    std::size_t n_bytes() const;  ///< memory of the arrays
+    const Matrix& XytXy() const { return XytXy_; }                                 ///< [X~ y~]'W[X~ y~]
+    const FactorProducts& factor(Index f) const { return factors_[f]; }            ///< internal order
+    const std::vector<CouplingProducts>& couplings() const { return couplings_; }  ///< of every pair of factors
+    std::size_t n_bytes() const;                                                   ///< memory of the arrays
 
  private:
     /// Sums over no rows.

@@ -1,20 +1,21 @@
 #pragma once
-// The profiled criterion of a linear mixed model, its exact gradient and its average information.
-//
-//     ML:   d = log|M| + n (1 + log(2 pi r^2 / n)) - sum log w
-//     REML: d = log|M| + log|RX|^2 + (n - p)(1 + log(2 pi r^2 / (n - p))) - sum log w
-//
-// (Bates et al. 2015, section 3.) With G = Z'V^-1X RX^-1, s = Z'W(y - X beta - Z T u), nu = n - p or n, and per
-// factor the sum over its levels H = sum_g [Z_g'V^-1Z_g - G_gG_g' - (nu/r^2) s_gs_g'] (ML: without G_gG_g'), a template
-// T = basis * Lower(theta) has
-//
-//     dd/dT = 2 H T,    and for entries i, j:   c_i = (d_iT T' + T d_iT') s,
-//     AI_ij = (nu/r^2) c_i'Z'PZ c_j - (nu/r^4)(s'c_i)(s'c_j)
-//     curvature_ij = AI_ij + 2 d_iT'H d_jT  (same column of the same factor)
-//
-// AI is the average of observed and expected information (Gilmour, Thompson & Cullis 1995, Biometrics 51(4)); what is
-// added vanishes at interior optima and is the curvature at singular ones. Covers fits with centred and scaled
-// columns; nothing here divides by theta.
+/// @file
+/// The profiled criterion of a linear mixed model, its exact gradient and its average information.
+///
+///     ML:   d = log|M| + n (1 + log(2 pi r^2 / n)) - sum log w
+///     REML: d = log|M| + log|RX|^2 + (n - p)(1 + log(2 pi r^2 / (n - p))) - sum log w
+///
+/// (Bates et al. 2015, section 3.) With G = Z'V^-1X RX^-1, s = Z'W(y - X beta - Z T u), nu = n - p or n, and per
+/// factor the sum over its levels H = sum_g [Z_g'V^-1Z_g - G_gG_g' - (nu/r^2) s_gs_g'] (ML: without G_gG_g'), a
+/// template T = basis * Lower(theta) has
+///
+///     dd/dT = 2 H T,    and for entries i, j:   c_i = (d_iT T' + T d_iT') s,
+///     AI_ij = (nu/r^2) c_i'Z'PZ c_j - (nu/r^4)(s'c_i)(s'c_j)
+///     curvature_ij = AI_ij + 2 d_iT'H d_jT  (same column of the same factor)
+///
+/// AI is the average of observed and expected information (Gilmour, Thompson & Cullis 1995, Biometrics 51(4)); what is
+/// added vanishes at interior optima and is the curvature at singular ones. Covers fits with centred and scaled
+/// columns; nothing here divides by theta.
 
 #include <memory>
 
@@ -30,7 +31,7 @@ constexpr double exact_fit = 1e-14;
 struct Restriction {
     double sigma = 0.0;  ///< residual standard deviation; 0: the one that minimises the criterion
     Vector contrast;     ///< p, of the columns that are kept: contrast'beta = value; empty: beta is free
-    double value = 0.0;
+    double value = 0.0;  ///< of contrast'beta
 };
 
 class KenwardRogerSums;
@@ -38,6 +39,7 @@ class PenalizedLeastSquares;
 class Scores;
 class TemplateParameters;
 
+/// The criterion of a linear mixed model with its workspace: one per thread. The problem must outlive it.
 class Deviance {
  public:
     /// @param n_threads  threads of the dense factorisation; the results do not depend on it. "Allocates nothing"
@@ -66,8 +68,8 @@ class Deviance {
     /// Gradient and average information at the theta of the last evaluate(). Allocates nothing.
     void differentiate();
 
-    double value() const { return value_; }
-    const Vector& gradient() const { return gradient_; }
+    double value() const { return value_; }               ///< of the last evaluate()
+    const Vector& gradient() const { return gradient_; }  ///< of the last differentiate()
     /// The average of observed and expected information, AI.
     const Matrix& average_information() const { return information_; }
     /// AI and the term 2 d_iT'H d_jT: what a Newton step takes.
@@ -83,16 +85,17 @@ class Deviance {
 
     /// theta from internal coordinates and back.
     Vector to_user(const Vector& internal) const;
-    Vector to_internal(const Vector& theta) const;
+    Vector to_internal(const Vector& theta) const;  ///< the way back
 
-    const Problem& problem() const { return problem_; }
-    bool reml() const { return reml_; }
-    int n_threads() const { return n_threads_; }
-    Index nu() const { return reml_ ? problem_.n() - problem_.p() : problem_.n(); }
+    const Problem& problem() const { return problem_; }                              ///< what it is the criterion of
+    bool reml() const { return reml_; }                                              ///< restricted likelihood
+    int n_threads() const { return n_threads_; }                                     ///< of the dense factorisation
+    Index nu() const { return reml_ ? problem_.n() - problem_.p() : problem_.n(); }  ///< n - p (REML) or n
 
     // Quantities of the last evaluate(), in the host's units.
     double pwrss() const;           ///< r^2
     double response_scale() const;  ///< about the root mean square of the response, or of what X leaves of it
+    /// Residual variance of a row of weight 1: the restriction's or r^2 / nu.
     double sigma2() const { return sigma_ > 0.0 ? sigma_ * sigma_ : pwrss() / static_cast<double>(nu()); }
     Vector beta() const;                 ///< p, of the columns that are kept
     Matrix unscaled_covariance() const;  ///< (X'V^-1X)^-1
@@ -102,7 +105,7 @@ class Deviance {
     std::vector<std::vector<double>> conditional_covariances();
     /// d (X'V^-1X)^-1 / d theta_i, and d r^2 / d theta_i, of the last evaluate() and differentiate().
     std::vector<Matrix> covariance_derivatives();
-    Vector pwrss_derivatives() const;
+    Vector pwrss_derivatives() const;  ///< m values
 
  private:
     friend class KenwardRogerSums;  // reads the factor, the scores and the templates

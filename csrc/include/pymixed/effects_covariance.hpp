@@ -1,16 +1,17 @@
 #pragma once
-// The covariance of the errors of random effects and coefficients together, at templates that are held: what standard
-// errors of predictions, leverages and influence are made of. With
-//
-//     M = T'Z'WZT + I,    Q = T M^-1 T'  (q x q, never formed),    F = Q Z'WX,    C = (X'V^-1X)^-1,
-//
-// the error of x'beta + z'b has the variance sigma^2 [z'Qz + (x - F'z)'C(x - F'z)] (Henderson 1975, Biometrics 31(2):
-// the inverse of his mixed-model equations, by blocks). For a level g of the leading factor (schur.hpp)
-//
-//     z'Qz = z_g'K_g z_g + |L^-1 T2't|^2,    t = z_2 - A2g K_g z_g
-//
-// for any combination of levels, also one that no row had. A sum of squares: never negative, and where directions
-// of several factors are confounded no difference of large numbers.
+/// @file
+/// The covariance of the errors of random effects and coefficients together, at templates that are held: what standard
+/// errors of predictions, leverages and influence are made of. With
+///
+///     M = T'Z'WZT + I,    Q = T M^-1 T'  (q x q, never formed),    F = Q Z'WX,    C = (X'V^-1X)^-1,
+///
+/// the error of x'beta + z'b has the variance sigma^2 [z'Qz + (x - F'z)'C(x - F'z)] (Henderson 1975, Biometrics 31(2):
+/// the inverse of his mixed-model equations, by blocks). For a level g of the leading factor (schur.hpp)
+///
+///     z'Qz = z_g'K_g z_g + |L^-1 T2't|^2,    t = z_2 - A2g K_g z_g
+///
+/// for any combination of levels, also one that no row had. A sum of squares: never negative, and where directions
+/// of several factors are confounded no difference of large numbers.
 
 #include <memory>
 #include <mutex>
@@ -23,7 +24,8 @@ class LeadingInverse;
 class SchurComplement;
 class PathInverse;
 
-/// Functions that are const may be called by several threads at once.
+/// The covariance of random effects and coefficients of a linear mixed model at a theta. Functions that are const may be
+/// called by several threads at once.
 class EffectsCovariance {
  public:
     /// Factors once. The weights of the problem's products may be negative as long as M is positive definite; sums with
@@ -50,7 +52,7 @@ class EffectsCovariance {
     /// F per factor (the user's order): n_levels x c x p row-major, of the kept columns of X. V^-1X = W (X - Z F).
     std::vector<std::vector<double>> fixed_modes();
 
-    const Problem& problem() const { return problem_; }
+    const Problem& problem() const { return problem_; }  ///< what it is of
 
  private:
     class PathRows;

@@ -1,15 +1,16 @@
 #pragma once
-// Conditional distributions of a generalized linear mixed model: log f(y | eta) and its derivatives.
-//
-// A family is a distribution composed with a link g, mu = g^-1(eta); the two are implemented apart. Everything is a
-// function of the linear predictor: the criterion, PIRLS and their derivatives need
-//
-//     l(eta) = log f(y | eta),  l', l'', l''',    e(eta) = E[-l''] (expected information),  e',
-//
-// and the same differentiated by each *channel*: the family's own unconstrained parameters (logarithm of a dispersion
-// or shape, logit of a power), and for a zero-inflated family the logit of the probability of a structural zero.
-// Prior weights multiply l and are applied by the caller: a row of weight w counts as w rows (for the binomial
-// family y is the proportion of successes and w the number of trials).
+/// @file
+/// Conditional distributions of a generalized linear mixed model: log f(y | eta) and its derivatives.
+///
+/// A family is a distribution composed with a link g, mu = g^-1(eta); the two are implemented apart. Everything is a
+/// function of the linear predictor: the criterion, PIRLS and their derivatives need
+///
+///     l(eta) = log f(y | eta),  l', l'', l''',    e(eta) = E[-l''] (expected information),  e',
+///
+/// and the same differentiated by each *channel*: the family's own unconstrained parameters (logarithm of a dispersion
+/// or shape, logit of a power), and for a zero-inflated family the logit of the probability of a structural zero.
+/// Prior weights multiply l and are applied by the caller: a row of weight w counts as w rows (for the binomial
+/// family y is the proportion of successes and w the number of trials).
 
 #include <memory>
 #include <string>
@@ -22,9 +23,9 @@ namespace pymixed {
 
 /// What the rows of a kernel call are given by; borrowed.
 struct FamilyRows {
-    Index n = 0;
-    const double* y = nullptr;
-    const double* eta = nullptr;
+    Index n = 0;                   ///< rows
+    const double* y = nullptr;     ///< responses
+    const double* eta = nullptr;   ///< linear predictors
     const double* zeta = nullptr;  ///< logit of the probability of a structural zero (zero-inflated families only)
 };
 
@@ -33,45 +34,49 @@ struct FamilyRows {
 /// are not null (`expected` from order 1, `expected_d1` and the channels' at order 2).
 /// Outside the domain of the link or distribution (mu <= 0 for a count, say) l is -infinity, the rest unspecified.
 struct FamilyOutput {
+    /// Derivatives by one channel.
     struct Channel {
         double* l = nullptr;         ///< dl / da
         double* d1 = nullptr;        ///< dl' / da
         double* d2 = nullptr;        ///< dl'' / da
         double* expected = nullptr;  ///< de / da
     };
-    int order = 0;
-    double* l = nullptr;
-    double* d1 = nullptr;
-    double* d2 = nullptr;
-    double* expected = nullptr;
-    double* d3 = nullptr;
-    double* expected_d1 = nullptr;
+    int order = 0;                  ///< 0, 1 or 2: which are written
+    double* l = nullptr;            ///< log f
+    double* d1 = nullptr;           ///< l'
+    double* d2 = nullptr;           ///< l''
+    double* expected = nullptr;     ///< e
+    double* d3 = nullptr;           ///< l'''
+    double* expected_d1 = nullptr;  ///< e'
     std::vector<Channel> channels;  ///< n_channels() of them at order 2
 };
 
 /// The values that a response can take.
 enum class Support {
-    Real,
-    Positive,
-    NonNegative,
+    Real,         ///< any finite number
+    Positive,     ///< above 0
+    NonNegative,  ///< 0 or above
     OpenUnit,     ///< strictly between 0 and 1
     Counts,       ///< 0, 1, 2, ...
     Proportions,  ///< of as many trials as the prior weight says, a whole number: k / weight
 };
 
+/// A distribution with a link and what is estimated of it; copied (clone()), never shared while it changes.
 class Family {
  public:
     virtual ~Family() = default;
-    virtual std::unique_ptr<Family> clone() const = 0;
+    virtual std::unique_ptr<Family> clone() const = 0;  ///< a copy
 
     /// Unconstrained parameters that are estimated with the model.
     virtual Index n_parameters() const { return 0; }
     /// Takes effect for all calls that follow.
     virtual void set_parameters(const Vector& parameters) { static_cast<void>(parameters); }
-    virtual bool zero_inflated() const { return false; }
-    Index n_channels() const { return n_parameters() + (zero_inflated() ? 1 : 0); }
-    virtual Support support() const { return Support::Real; }
-    bool discrete() const { return support() == Support::Counts || support() == Support::Proportions; }
+    virtual bool zero_inflated() const { return false; }                             ///< whether zeta takes part
+    Index n_channels() const { return n_parameters() + (zero_inflated() ? 1 : 0); }  ///< parameters and zeta
+    virtual Support support() const { return Support::Real; }                        ///< where responses lie
+    bool discrete() const {
+        return support() == Support::Counts || support() == Support::Proportions;
+    }  ///< whole numbers
 
     /// -l'' equals its expectation for every y: a canonical link.
     virtual bool canonical() const = 0;

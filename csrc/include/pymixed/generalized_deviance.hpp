@@ -1,23 +1,24 @@
 #pragma once
-// Minus twice the log-likelihood of a generalized linear mixed model, by Laplace's approximation or adaptive
-// quadrature, with its exact gradient.
-//
-//     d(theta, beta, a) = -2 sum_i w_i log f(y_i | eta~_i) + |u~|^2 + log|M|,    M = T'Z'WZT + I
-//
-// at the conditional modes u~ (pirls.hpp), W the observed information -w l''(eta~) (Laplace's approximation as it is
-// defined; what glmmTMB computes) or its expectation (lme4's choice; the same for canonical links). a: the family's
-// parameters and the coefficients of the zero inflation. With 0 quadrature nodes beta is profiled: it minimises the
-// penalised deviance together with u, and d is a function of theta and a.
-//
-// Gradient by the implicit-function theorem (Skaug & Fournier 2006, Comput. Stat. Data Anal. 51; docs/mathematics.md).
-// With r = w l', h_i = z_i'T M^-1 T'z_i, v = h dW/deta, s = Z'r, W_o the observed weights and Q_o the inverse with
-// them,
-//
-//     e = v - W_o Z Q_o Z'v,   t = Z'e,   H = sum_g [ Z_g'V^-1Z_g - s_g s_g' + (t_g s_g' + s_g t_g')/2 ]
-//     dd/dT = 2 H T,   dd/dbeta = X'(e - 2 r),   dd/da = sum_i (-2 dl_i + h_i dW_i + (Z Q_o Z'v)_i dr_i)/da
-//
-// Does not integrate exactly: with few rows per level, and not concave log-densities, the approximation has an error
-// that more quadrature nodes reduce (one grouping factor only).
+/// @file
+/// Minus twice the log-likelihood of a generalized linear mixed model, by Laplace's approximation or adaptive
+/// quadrature, with its exact gradient.
+///
+///     d(theta, beta, a) = -2 sum_i w_i log f(y_i | eta~_i) + |u~|^2 + log|M|,    M = T'Z'WZT + I
+///
+/// at the conditional modes u~ (pirls.hpp), W the observed information -w l''(eta~) (Laplace's approximation as it is
+/// defined; what glmmTMB computes) or its expectation (lme4's choice; the same for canonical links). a: the family's
+/// parameters and the coefficients of the zero inflation. With 0 quadrature nodes beta is profiled: it minimises the
+/// penalised deviance together with u, and d is a function of theta and a.
+///
+/// Gradient by the implicit-function theorem (Skaug & Fournier 2006, Comput. Stat. Data Anal. 51; docs/mathematics.md).
+/// With r = w l', h_i = z_i'T M^-1 T'z_i, v = h dW/deta, s = Z'r, W_o the observed weights and Q_o the inverse with
+/// them,
+///
+///     e = v - W_o Z Q_o Z'v,   t = Z'e,   H = sum_g [ Z_g'V^-1Z_g - s_g s_g' + (t_g s_g' + s_g t_g')/2 ]
+///     dd/dT = 2 H T,   dd/dbeta = X'(e - 2 r),   dd/da = sum_i (-2 dl_i + h_i dW_i + (Z Q_o Z'v)_i dr_i)/da
+///
+/// Does not integrate exactly: with few rows per level, and not concave log-densities, the approximation has an error
+/// that more quadrature nodes reduce (one grouping factor only).
 
 #include <memory>
 
@@ -32,11 +33,13 @@ class Quadrature;
 struct RowDerivatives;
 struct NormalEquations;
 
+/// The weights of the normal equations, of which log|M| is taken.
 enum class Information {
     Observed,  ///< -l''
     Expected,  ///< its expectation
 };
 
+/// The criterion of a generalized model with its workspace: one per thread. The problem must outlive it.
 class GeneralizedDeviance {
  public:
     /// @param n_nodes  0: beta profiled;  1: Laplace;  more: adaptive Gauss-Hermite quadrature, per column of the only
@@ -48,9 +51,9 @@ class GeneralizedDeviance {
 
     /// The parameters psi: theta, beta (unless profiled), family parameters, coefficients of the zero inflation.
     Index n_parameters() const { return n_theta() + n_beta() + n_extra(); }
-    Index n_theta() const { return problem_.n_theta(); }
-    Index n_beta() const { return profiled_ ? 0 : problem_.p(); }
-    Index n_extra() const { return problem_.family().n_parameters() + problem_.n_zero(); }
+    Index n_theta() const { return problem_.n_theta(); }           ///< m
+    Index n_beta() const { return profiled_ ? 0 : problem_.p(); }  ///< p, 0 where beta is profiled
+    Index n_extra() const { return problem_.family().n_parameters() + problem_.n_zero(); }  ///< the others
 
     /// Another response on the same rows (n values in the order of the sorted ones), for all calls that follow; copied.
     /// The next search for modes starts at zero.
@@ -67,37 +70,37 @@ class GeneralizedDeviance {
     /// linear model of the iteration says little of them. Moves away from psi and back.
     void differentiate_for_newton();
 
-    double value() const { return value_; }
-    const Vector& gradient() const { return gradient_; }
+    double value() const { return value_; }               ///< of the last evaluate()
+    const Vector& gradient() const { return gradient_; }  ///< of the last differentiate()
     /// Average information of the working linear model, and the same with the extra term of linear models.
     const Matrix& average_information() const { return information_matrix_; }
-    const Matrix& curvature() const { return curvature_; }
-    Matrix variance_gradient(const RandomEffects::Term& term) const;
+    const Matrix& curvature() const { return curvature_; }            ///< what a Newton step takes
+    Matrix variance_gradient(const RandomEffects::Term& term) const;  ///< as Deviance has it
     /// Exact Hessian at psi, by central differences of the exact gradient.
     Matrix hessian(const Vector& psi, Coordinates coordinates);
 
     /// Another basis of the templates in the place of the internal one, borrowed; null: back to it.
     void replace_internal(const Templates* basis);
 
-    Vector to_user(const Vector& psi) const;
-    Vector to_internal(const Vector& psi) const;
+    Vector to_user(const Vector& psi) const;      ///< psi from internal coordinates
+    Vector to_internal(const Vector& psi) const;  ///< the way back
 
-    const GeneralizedProblem& problem() const { return problem_; }
-    bool profiled() const { return profiled_; }
-    Index n_pirls() const;                                  ///< iterations of PIRLS so far
+    const GeneralizedProblem& problem() const { return problem_; }  ///< what it is the criterion of
+    bool profiled() const { return profiled_; }                     ///< whether beta is: no quadrature nodes
+    Index n_pirls() const;                                          ///< iterations of PIRLS so far
     Index n_evaluations() const { return n_evaluations_; }  ///< of the criterion so far, those for differences too
 
     // Quantities of the last evaluate(), in the host's units.
-    Vector beta() const;
-    double squared_modes() const;  ///< |u~|^2
-    double log_determinant() const { return log_determinant_; }
+    Vector beta() const;                                         ///< p, of the columns that are kept
+    double squared_modes() const;                                ///< |u~|^2
+    double log_determinant() const { return log_determinant_; }  ///< log|M|
     double magnitude() const;  ///< sum of the absolute terms that the criterion adds up: what it is rounded in
     /// (X'V^-1X)^-1 with the criterion's weights: the covariance of beta with theta held.
     Matrix unscaled_covariance();
     Vector linear_predictor() const;  ///< n, the host's order of rows
     /// n, the host's order: the criterion's weights W, and d log f / d eta, both with the prior weights.
     Vector working_weights() const;
-    Vector working_scores() const;
+    Vector working_scores() const;  ///< of the rows
     /// Sums over the rows with the weights W, in the bases and cells of problem().linear(); for EffectsCovariance.
     CrossProducts working_products() const;
     /// Conditional modes b per factor (the user's order): n_levels x c, row-major.

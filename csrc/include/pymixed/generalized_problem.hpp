@@ -1,10 +1,11 @@
 #pragma once
-// What a fit of a generalized linear mixed model needs and never changes:
-//
-//     y_i | u ~ family(eta_i),   eta = offset + X beta + Z T(theta) u,   u ~ N(0, I),   zeta = X0 gamma
-//
-// (zeta: logit of the probability of a structural zero, zero-inflated families only). Holds the rows, unlike the
-// problem of a linear model: the weights of the normal equations change with every iteration.
+/// @file
+/// What a fit of a generalized linear mixed model needs and never changes:
+///
+///     y_i | u ~ family(eta_i),   eta = offset + X beta + Z T(theta) u,   u ~ N(0, I),   zeta = X0 gamma
+///
+/// (zeta: logit of the probability of a structural zero, zero-inflated families only). Holds the rows, unlike the
+/// problem of a linear model: the weights of the normal equations change with every iteration.
 
 #include <memory>
 
@@ -15,6 +16,7 @@ namespace pymixed {
 
 struct SortedRows;
 
+/// The immutable part of a generalized linear mixed model.
 class GeneralizedProblem {
  public:
     /// @param zero_inflation  columns of X0; only with a zero-inflated family
@@ -29,26 +31,26 @@ class GeneralizedProblem {
 
     /// The linear problem of the first working response: bases, patterns and rank of X are those of the model.
     const Problem& linear() const { return *linear_; }
-    const RandomEffects& layout() const { return linear_->layout(); }
-    const SortedRows& rows() const { return *rows_; }
-    const Family& family() const { return *family_; }
+    const RandomEffects& layout() const { return linear_->layout(); }  ///< terms and levels
+    const SortedRows& rows() const { return *rows_; }                  ///< in the order of the leading factor (private)
+    const Family& family() const { return *family_; }                  ///< with the parameters of the start
 
-    bool centred() const { return centred_; }
-    Index n() const { return linear_->n(); }
-    Index p() const { return linear_->p(); }
-    Index n_theta() const { return layout().n_theta(); }
-    Index n_zero() const;  ///< columns of X0
+    bool centred() const { return centred_; }             ///< columns of Z, internally
+    Index n() const { return linear_->n(); }              ///< rows
+    Index p() const { return linear_->p(); }              ///< rank of X
+    Index n_theta() const { return layout().n_theta(); }  ///< m: entries of theta
+    Index n_zero() const;                                 ///< columns of X0
 
     /// beta for the host's columns = coefficient_map() times beta for the internal ones, gamma likewise.
     Matrix coefficient_map() const;
-    Matrix zero_map() const;
+    Matrix zero_map() const;  ///< gamma for the host's columns from the internal ones
 
     /// Where the search starts, from a response alone.
     struct Start {
         Vector theta;       ///< internal coordinates: MINQUE on the working response
         Vector parameters;  ///< the family's, by moments
     };
-    const Start& start() const { return start_; }
+    const Start& start() const { return start_; }  ///< of the response that it came with
     /// The start that the problem would have with another response (sorted rows).
     Start start_of(const Vector& y) const;
     /// Coefficients of X0 to start from, in their internal basis.

@@ -2,11 +2,11 @@
 /// @file
 /// Mixed models fitted in one call, the result a value: where a host program starts.
 ///
-///     linear        y = offset + X beta + Z b + e,   b = Lambda(theta) u,   u ~ N(0, sigma^2 I),   e ~ N(0, sigma^2
-///     W^-1) generalized   y_i | u ~ family(eta_i),   eta = offset + X beta + Z Lambda(theta) u,   u ~ N(0, I)
+///     linear        y = offset + X beta + Z b + e,   b = Lambda(theta) u,   u ~ N(0, sigma^2 I)
+///     generalized   y_i | u ~ family(eta_i),   eta = offset + X beta + Z Lambda(theta) u,   u ~ N(0, I)
 ///
-/// (Bates, Maechler, Bolker & Walker 2015, J. Stat. Softw. 67(1)). A linear model is fitted by ML or REML, a
-/// generalized one by Laplace's approximation or adaptive quadrature in all parameters jointly.
+/// e ~ N(0, sigma^2 W^-1) (Bates, Maechler, Bolker & Walker 2015, J. Stat. Softw. 67(1)). A linear model is fitted by
+/// ML or REML, a generalized one by Laplace's approximation or adaptive quadrature in all parameters jointly.
 ///
 /// Data that no model can be fitted to throw std::invalid_argument, which names what was expected and what was got. A
 /// fit that fails is a result with its Status. Every function may be called by several threads at once; problems may be
@@ -36,13 +36,14 @@ struct GlmmOptions {
 
 /// How many responses are fitted to one design.
 struct LmmManyOptions {
-    bool reml = true;
+    bool reml = true;     ///< as in LmmOptions
     RefitOptions refits;  ///< threads, monitor, options of every fit
 };
+/// The same of a generalized model.
 struct GlmmManyOptions {
-    Index n_nodes = 1;
-    Information information = Information::Observed;
-    RefitOptions refits;
+    Index n_nodes = 1;                                ///< as in GlmmOptions
+    Information information = Information::Observed;  ///< as in GlmmOptions
+    RefitOptions refits;                              ///< threads, monitor, options of every fit
 };
 
 /// What fits of both kinds tell; p counts the columns of X that are kept, m the entries of theta.
@@ -59,16 +60,18 @@ struct MixedFit {
     std::vector<RowMatrix> modes;  ///< per grouping factor, the user's order: levels x columns of its terms, modes of b
     double expected_gain;          ///< what another step would lower the objective by: the certificate of convergence
     Index n_evaluations = 0;       ///< of the criterion
-    Index n_gradients = 0;
+    Index n_gradients = 0;         ///< points at which it was differentiated
 
     MixedFit();
+    /// The maximum; by REML the restricted one.
     double log_likelihood() const { return -0.5 * objective; }
 };
 
+/// A linear mixed model that was fitted.
 struct LmmFit : MixedFit {
-    bool reml = true;
-    double sigma;  ///< residual standard deviation of a row of weight 1
-    double pwrss;  ///< penalised weighted residual sum of squares, r^2
+    bool reml = true;  ///< which criterion was minimised
+    double sigma;      ///< residual standard deviation of a row of weight 1
+    double pwrss;      ///< penalised weighted residual sum of squares, r^2
 
     LmmFit();
 };
@@ -83,29 +86,28 @@ struct GlmmFit : MixedFit {
     Index n_pirls = 0;          ///< iterations of penalised iteratively reweighted least squares
 };
 
-/// @name Fits of a linear mixed model
-/// @param rows  columns, codes, weights (> 0) and offset, borrowed for the time of the call; finite
+/// Fit of a linear mixed model.
+/// @param rows  columns, codes, weights (positive) and offset, finite; borrowed for the time of the call
 /// @throws std::invalid_argument  data, layout or options that do not fit;  MemoryLimit  a problem too large
-/// @{
 LmmFit fit_lmm(const RandomEffects& layout, const Rows& rows, const LmmOptions& options = {});
-/// A problem that is kept: with a factorisation or a limit of memory of the host's choice, or fitted several times.
+/// Fit of a problem that the host keeps: with a factorisation or a limit of memory of its choice, or fitted again.
+/// @throws std::invalid_argument  options that do not fit
 LmmFit fit_lmm(const Problem& problem, const LmmOptions& options = {});
-/// From sums over rows that came in batches, from files or from machines.
+/// Fit from sums over rows that came in batches, from files or from machines.
+/// @throws std::invalid_argument  options that do not fit;  MemoryLimit  a problem too large
 LmmFit fit_lmm(CrossProducts products, const LmmOptions& options = {});
-/// @}
 
-/// @name Fits of a generalized linear mixed model
-/// @param rows            as for a linear model; y in the range of the family, for the binomial family proportions of
-/// the
-///                        trials that the weights are
+/// Fit of a generalized linear mixed model.
+/// @param rows            as for a linear model; y in the range of the family, proportions of as many trials as the
+///                        weights say for the binomial one
 /// @param family          copied
 /// @param zero_inflation  columns of X0, with a zero-inflated family
 /// @throws std::invalid_argument  data, layout or options that do not fit;  MemoryLimit  a problem too large
-/// @{
 GlmmFit fit_glmm(const RandomEffects& layout, const Rows& rows, const Family& family, const GlmmOptions& options = {},
                  const std::vector<ColumnView>& zero_inflation = {});
+/// Fit of a problem that the host keeps.
+/// @throws std::invalid_argument  options that do not fit
 GlmmFit fit_glmm(const GeneralizedProblem& problem, const GlmmOptions& options = {});
-/// @}
 
 /// Fits of one design to every column of `responses`, over threads; a row of the result per column. A response that no
 /// model can be fitted to has Status::InvalidResponse. To come back to a design, keep LinearRefits or

@@ -1,11 +1,12 @@
 #pragma once
-// Newton's method on a criterion with an exact gradient and a good, possibly indefinite curvature matrix.
-//
-//     step = -V |D|^-1 V'g,    H = V D V'
-//
-// Absolute eigenvalues make every step a descent step (Nocedal & Wright 2006, section 3.4), a cap keeps it local,
-// backtracking makes it monotone. Stops on the Newton decrement g'H^-1g / 2, the gain that a further step promises:
-// differences of the criterion itself drown in rounding when there are many rows. Unbounded.
+/// @file
+/// Newton's method on a criterion with an exact gradient and a good, possibly indefinite curvature matrix.
+///
+///     step = -V |D|^-1 V'g,    H = V D V'
+///
+/// Absolute eigenvalues make every step a descent step (Nocedal & Wright 2006, section 3.4), a cap keeps it local,
+/// backtracking makes it monotone. Stops on the Newton decrement g'H^-1g / 2, the gain that a further step promises:
+/// differences of the criterion itself drown in rounding when there are many rows. Unbounded.
 
 #include <algorithm>
 #include <cmath>
@@ -16,6 +17,7 @@
 
 namespace pymixed {
 
+/// What is minimised.
 class Objective {
  public:
     virtual ~Objective() = default;
@@ -46,21 +48,23 @@ struct NewtonProgress {
     double expected_gain;  ///< what a Newton step promises to lower it by
 };
 
+/// When Newton's iteration ends.
 struct NewtonOptions {
-    double tolerance = 1e-11;  ///< expected gain, in units of the criterion, at which to stop
-    Index max_evaluations = 200;
-    double step_cap = 1.5;  ///< longest step (Euclidean norm), or the norm of x where that is larger
+    double tolerance = 1e-11;     ///< expected gain, in units of the criterion, at which to stop
+    Index max_evaluations = 200;  ///< of the criterion, before Status::IterationLimit
+    double step_cap = 1.5;        ///< longest step (Euclidean norm), or the norm of x where that is larger
     /// Told before every step; false stops with Status::Interrupted.
     std::function<bool(const NewtonProgress&)> monitor;
 };
 
+/// Where it ended.
 struct NewtonResult {
-    Status status = Status::Success;
-    Vector x;
-    double value = 0.0;
-    double expected_gain = 0.0;  ///< g'H^-1g / 2 at x
-    Index n_evaluations = 0;     ///< of the criterion, those of rejected steps included
-    Index n_gradients = 0;
+    Status status = Status::Success;  ///< why it ended
+    Vector x;                         ///< the minimum, or the last point
+    double value = 0.0;               ///< of the criterion there
+    double expected_gain = 0.0;       ///< g'H^-1g / 2 at x
+    Index n_evaluations = 0;          ///< of the criterion, those of rejected steps included
+    Index n_gradients = 0;            ///< points that were differentiated
 };
 
 /// H^-1 b with the absolute eigenvalues of H.

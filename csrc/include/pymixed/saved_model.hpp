@@ -1,19 +1,20 @@
 #pragma once
-// A fitted model from a file (archive.hpp), to predict with: no rows, no formula, no Python.
-//
-// Entries, p coefficients, m entries of theta, k terms; I counts grouping factors and J terms from 0:
-//
-//     format                    1                        kind                  lmm or glmm
-//     coefficients              (p,)                     coefficient_names     p texts
-//     vcov                      (p, p)                   theta                 (m,)
-//     sigma                     (1,), 1 for a glmm       factors               names of the grouping factors
-//     levels.I                  labels of the levels     modes.I               (levels, columns), in the host's units
-//     terms.factor              (k,)                     terms.J.columns       names of the columns
-//     terms.J.structure         us or diag               products.NAME         CrossProducts::state(), may be absent
-//     family, link              names (glmm)             zi.coefficients       (r,), may be absent
-//
-// The products of a glmm are those of the last iteration (GeneralizedDeviance::working_products). What else is in the
-// file is for other readers.
+/// @file
+/// A fitted model from a file (archive.hpp), to predict with: no rows, no formula, no Python.
+///
+/// Entries, p coefficients, m entries of theta, k terms; I counts grouping factors and J terms from 0:
+///
+///     format                    1                        kind                  lmm or glmm
+///     coefficients              (p,)                     coefficient_names     p texts
+///     vcov                      (p, p)                   theta                 (m,)
+///     sigma                     (1,), 1 for a glmm       factors               names of the grouping factors
+///     levels.I                  labels of the levels     modes.I               (levels, columns), in the host's units
+///     terms.factor              (k,)                     terms.J.columns       names of the columns
+///     terms.J.structure         us or diag               products.NAME         CrossProducts::state(), may be absent
+///     family, link              names (glmm)             zi.coefficients       (r,), may be absent
+///
+/// The products of a glmm are those of the last iteration (GeneralizedDeviance::working_products). What else is in the
+/// file is for other readers.
 
 #include <memory>
 #include <string>
@@ -25,33 +26,34 @@
 
 namespace pymixed {
 
-/// Immutable once read: all functions may be called by several threads at once.
+/// A fitted model without its rows, immutable: all functions may be called by several threads at once.
 class SavedModel {
  public:
+    /// A random-effects term.
     struct Term {
-        Index factor;
-        std::vector<std::string> columns;
-        Structure structure;
+        Index factor;                      ///< position among factors()
+        std::vector<std::string> columns;  ///< names
+        Structure structure;               ///< of their covariance
     };
 
     /// @throws ArchiveError  not a file of a model, damaged, or newer;  std::invalid_argument  its parts do not fit
     static SavedModel read(const void* bytes, std::size_t size);
     ~SavedModel();
-    SavedModel(SavedModel&&) noexcept;
+    SavedModel(SavedModel&&) noexcept;  ///< models are moved, not copied
 
-    bool linear() const { return family_.empty(); }
+    bool linear() const { return family_.empty(); }        ///< whether it is a linear model
     const std::string& family() const { return family_; }  ///< empty for a linear model
-    const std::string& link() const { return link_; }
-    const std::vector<std::string>& coefficient_names() const { return coefficient_names_; }
-    const Vector& coefficients() const { return coefficients_; }
-    const Matrix& covariance() const { return covariance_; }  ///< of the coefficients
-    const Vector& theta() const { return theta_; }
-    double sigma() const { return sigma_; }
+    const std::string& link() const { return link_; }      ///< empty for a linear model
+    const std::vector<std::string>& coefficient_names() const { return coefficient_names_; }  ///< p names
+    const Vector& coefficients() const { return coefficients_; }                              ///< p
+    const Matrix& covariance() const { return covariance_; }                                  ///< of the coefficients
+    const Vector& theta() const { return theta_; }  ///< m, the user's coordinates
+    double sigma() const { return sigma_; }         ///< residual standard deviation; 1 for a generalized model
     const Vector& zero_coefficients() const { return zero_coefficients_; }  ///< of the zero inflation
-    const std::vector<std::string>& factors() const { return factors_; }
-    const std::vector<std::string>& levels(Index factor) const { return levels_[factor]; }
+    const std::vector<std::string>& factors() const { return factors_; }    ///< names of the grouping factors
+    const std::vector<std::string>& levels(Index factor) const { return levels_[factor]; }  ///< labels of its levels
     const RowMatrix& modes(Index factor) const { return modes_[factor]; }  ///< levels x columns of the factor's terms
-    const std::vector<Term>& terms() const { return terms_; }
+    const std::vector<Term>& terms() const { return terms_; }              ///< the user's order
 
     /// Code of a level, -1 where the factor has none of that label.
     std::int32_t level_code(Index factor, const std::string& label) const;

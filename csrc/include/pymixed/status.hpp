@@ -1,10 +1,12 @@
 #pragma once
-// Outcomes of numerical work. Wrong *input* is an exception; numerical trouble is one of these.
+/// @file
+/// Outcomes of numerical work. Wrong *input* is an exception; numerical trouble is one of these.
 
 namespace pymixed {
 
+/// How numerical work ended.
 enum class Status {
-    Success,
+    Success,              ///< all is well
     IterationLimit,       ///< the optimiser used up its evaluations
     NoDescent,            ///< no step along a descent direction lowers the criterion, yet its gradient is not zero
     Interrupted,          ///< the host asked to stop
@@ -14,6 +16,7 @@ enum class Status {
     InvalidResponse,      ///< one of many responses is not such as the model can be fitted to
 };
 
+/// The same in words.
 inline const char* to_string(Status status) {
     switch (status) {
         case Status::Success:
