@@ -24,8 +24,8 @@ class LeadingInverse;
 class SchurComplement;
 class PathInverse;
 
-/// The covariance of random effects and coefficients of a linear mixed model at a theta. Functions that are const may be
-/// called by several threads at once.
+/// The covariance of random effects and coefficients of a linear mixed model at a theta. Functions that are const may
+/// be called by several threads at once.
 class EffectsCovariance {
  public:
     /// Factors once. The weights of the problem's products may be negative as long as M is positive definite; sums with

@@ -26,7 +26,7 @@
 
 namespace pymixed {
 
-/// A fitted model without its rows, immutable: all functions may be called by several threads at once.
+/// A fitted model without its rows. Immutable once read: all functions may be called by several threads at once.
 class SavedModel {
  public:
     /// A random-effects term.
