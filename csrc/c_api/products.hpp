@@ -1,0 +1,8 @@
+#pragma once
+
+#include "pymixed.h"
+#include "pymixed/crossproducts.hpp"
+
+struct pymixed_products {
+    pymixed::CrossProducts sums;
+};
