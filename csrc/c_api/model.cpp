@@ -53,9 +53,9 @@ void use_numbers(const pymixed_model& handle, int32_t quantity, int64_t index, c
         default:
             break;
     }
-    refuse_quantity(model.linear() ? "one that the file of a linear model has"
-                                   : "one that the file of a generalized model has",
-                    quantity);
+    refuse_quantity(
+        model.linear() ? "one that the file of a linear model has" : "one that the file of a generalized model has",
+        quantity);
 }
 
 const std::vector<std::string>& names_of(const pymixed_model& handle, int32_t names, int64_t index) {
@@ -124,9 +124,8 @@ int32_t pymixed_model_family(const pymixed_model* model, const char** distributi
 }
 
 int32_t pymixed_model_names_size(const pymixed_model* model, int32_t names, int64_t index, int64_t* size) {
-    return guarded([&] {
-        given(size, "size") = static_cast<int64_t>(names_of(given(model, "model"), names, index).size());
-    });
+    return guarded(
+        [&] { given(size, "size") = static_cast<int64_t>(names_of(given(model, "model"), names, index).size()); });
 }
 
 int32_t pymixed_model_name(const pymixed_model* model, int32_t names, int64_t index, int64_t position,
