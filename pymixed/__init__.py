@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._inference.bootstrap import Bootstrap
     from ._inference.comparison import anova
     from ._inference.pbtest import pbtest
+    from ._library import get_cmake_dir, get_include
     from ._reports.compare import compare
     from ._saved.reading import load
     from .crossproducts import CrossProducts
@@ -40,6 +41,8 @@ __all__ = [
     "families",
     "fit_many",
     "fit_many_arrays",
+    "get_cmake_dir",
+    "get_include",
     "glmer",
     "glmm",
     "lmer",
@@ -59,6 +62,7 @@ _SOURCES = {
     "_inference.bootstrap": ("Bootstrap",),
     "_inference.comparison": ("anova",),
     "_inference.pbtest": ("pbtest",),
+    "_library": ("get_cmake_dir", "get_include"),
     "_reports.compare": ("compare",),
     "_saved.reading": ("load",),
     "crossproducts": ("CrossProducts",),

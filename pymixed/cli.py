@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import GLMMSolution, LMMSolution, __version__, datasets, glmer, lmer
+from . import GLMMSolution, LMMSolution, __version__, datasets, get_cmake_dir, get_include, glmer, lmer
 from ._reports.json import to_json
 from .errors import InputError, PymixedError
 
@@ -69,6 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pymixed", description=_DESCRIPTION,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"pymixed {__version__}")
+    parser.add_argument("--cmakedir", action="version", version=get_cmake_dir(),
+                        help="print the folder of the CMake package and exit")
+    parser.add_argument("--include", action="version", version=get_include(),
+                        help="print the folder of the C and C++ headers and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_fit(commands.add_parser("fit", help="fit a model, print its summary and save it"))
     _add_predict(commands.add_parser("predict", help="predict for the rows of a table from a saved model"))

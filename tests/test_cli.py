@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -184,6 +185,18 @@ def test_version(capsys):
         cli.main(["--version"])
     assert stop.value.code == 0
     assert capsys.readouterr().out == f"pymixed {pm.__version__}\n"
+
+
+@pytest.mark.parametrize(("option", "folder", "file"), [
+    ("--include", pm.get_include(), "pymixed/models.hpp"),
+    ("--cmakedir", pm.get_cmake_dir(), "pymixedConfig.cmake"),
+])
+def test_folders_of_the_library(option, folder, file, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([option])
+    assert stop.value.code == 0
+    assert capsys.readouterr() == (f"{folder}\n", "")
+    assert (Path(folder) / file).is_file()
 
 
 def test_runs_as_a_module():

@@ -46,7 +46,8 @@ def of_saved(*modules: str) -> set[str]:
 
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_build", "_diagnostics", "_inference", "_many", "_plots", "_reports", "_saved", "_streams"},
+    {"errors", "_build", "_library", "_diagnostics", "_inference", "_many", "_plots", "_reports", "_saved",
+     "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters", "_archives", *of_plots("style")},
     of_plots("means", "profiles", "random_effects", "residuals"),

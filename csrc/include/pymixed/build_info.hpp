@@ -15,6 +15,7 @@
 
 namespace pymixed {
 
+/// What the innermost loops are compiled for.
 enum class InstructionSet {
     Baseline,  ///< what the library as a whole was compiled for
     Avx2,      ///< AVX2 and FMA of x86-64-v3
@@ -32,12 +33,13 @@ InstructionSet instruction_set();
 /// Those compiled in, the slowest first.
 std::vector<InstructionSet> compiled_instruction_sets();
 
+/// Facts of a build.
 struct BuildInfo {
-    std::string version;   ///< of pymixed
-    std::string compiler;  ///< name and version
-    long cpp_standard;     ///< as __cplusplus has it: 201703 is C++17
-    std::string eigen;     ///< version of its headers
-    std::size_t pointer_bits;
+    std::string version;                           ///< of pymixed
+    std::string compiler;                          ///< name and version
+    long cpp_standard;                             ///< as __cplusplus has it: 201703 is C++17
+    std::string eigen;                             ///< version of its headers
+    std::size_t pointer_bits;                      ///< 64 as a rule
     InstructionSet instruction_set;                ///< in use
     std::vector<InstructionSet> instruction_sets;  ///< compiled in
 };
