@@ -1,5 +1,3 @@
-#include <mutex>
-
 #include "data.hpp"
 #include "numbers.hpp"
 #include "pymixed/saved_model.hpp"
@@ -8,8 +6,7 @@ using namespace pymixed;
 using namespace pymixed::c_api;
 
 struct pymixed_model {
-    mutable SavedModel value;
-    mutable std::mutex factoring{};  ///< SavedModel::prediction_variances() is for one thread at a time
+    SavedModel value;
 
     Index n_factors() const { return static_cast<Index>(value.factors().size()); }
     Index n_terms() const { return static_cast<Index>(value.terms().size()); }
@@ -171,8 +168,11 @@ int32_t pymixed_model_variances(const pymixed_model* model, const pymixed_data* 
                                 int64_t capacity) {
     return guarded([&] {
         const Rows& rows = checked_rows(given(model, "model"), given(data, "data"));
-        const std::lock_guard<std::mutex> lock(model->factoring);
-        Copy{values, capacity}(model->value.prediction_variances(rows));
+        try {
+            Copy{values, capacity}(model->value.prediction_variances(rows));
+        } catch (const std::runtime_error& error) {  // products that are those of no fit
+            throw BadFile(error.what());
+        }
     });
 }
 

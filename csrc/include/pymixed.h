@@ -57,7 +57,7 @@ extern "C" {
 
 /** What functions return. The numbers below and in all enumerations never change. */
 enum pymixed_error {
-    PYMIXED_OK = 0,
+    PYMIXED_OK = 0,               /**< all went well */
     PYMIXED_INVALID_ARGUMENT = 1, /**< the message names it, what was expected and what was got */
     PYMIXED_OUT_OF_MEMORY = 2,    /**< of the machine, or of the limit in the options */
     PYMIXED_BAD_FILE = 3,         /**< not a model file, cut off, damaged or of a newer version */
@@ -66,7 +66,7 @@ enum pymixed_error {
 
 /** How a fit ended. With another status than PYMIXED_SUCCESS estimates are missing (size 0, NaN) or not a minimum. */
 enum pymixed_status {
-    PYMIXED_SUCCESS = 0,
+    PYMIXED_SUCCESS = 0,               /**< at a minimum, certified by what is left to gain */
     PYMIXED_ITERATION_LIMIT = 1,       /**< the limit of evaluations was reached before convergence */
     PYMIXED_NO_DESCENT = 2,            /**< no step lowers the criterion although its gradient is not zero */
     PYMIXED_INTERRUPTED = 3,           /**< by the callback */
