@@ -175,6 +175,7 @@ TEST("many responses of a linear model") {
     const Design design = linear_design();
     Matrix Y(300, 4), weights = Matrix::Constant(300, 4, 2.0), offset = Matrix::Constant(300, 4, 0.25);
     Y << design.y, 2.0 * design.y.reverse(), Vector::Ones(300), design.y;
+    Y(5, 2) = HUGE_VAL;
     Y(7, 3) = NAN;
     const Data data = data_of(design);
     const Options options = c_handles::options();
@@ -210,8 +211,8 @@ TEST("many responses of a generalized model, without a response of the design") 
     CHECK_OK(pymixed_data_add_zero_inflation(data.get(), nullptr, 300));
     const Options options = c_handles::options();
     CHECK_OK(pymixed_options_set_hessian(options.get(), 1));
-    const Refits found = made<Refits>(pymixed_refits_from_data, data.get(), options.get(), Y.data(), none, none,
-                                      Y.size());
+    const Refits found =
+        made<Refits>(pymixed_refits_from_data, data.get(), options.get(), Y.data(), none, none, Y.size());
 
     pymixed::Rows rows = rows_of(design);
     rows.codes.pop_back();
@@ -281,8 +282,7 @@ TEST("a linear model from a file") {
     const char *distribution = "", *link = "";
     CHECK_OK(pymixed_model_family(model.get(), &distribution, &link));
     CHECK(distribution == nullptr && link == nullptr);
-    CHECK(numbers(model, PYMIXED_SIGMA)(0) ==
-          pymixed::SavedModel::read(bytes.data(), bytes.size()).sigma());
+    CHECK(numbers(model, PYMIXED_SIGMA)(0) == pymixed::SavedModel::read(bytes.data(), bytes.size()).sigma());
 }
 
 TEST("a generalized model from a file") {
