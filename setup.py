@@ -3,9 +3,10 @@
 import os
 import re
 import sysconfig
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-from pybind11.setup_helpers import ParallelCompile, Pybind11Extension, build_ext
+from pybind11.setup_helpers import Pybind11Extension, build_ext
 from setuptools import setup
 
 ROOT = Path(__file__).parent
@@ -35,7 +36,7 @@ def files(*patterns: str) -> list[str]:
 
 
 class BuildExt(build_ext):
-    """Adds the instruction-set flags of `*_avx2.cpp`, and leaves the core in a checkout as well."""
+    """Compiles in parallel, `*_avx2.cpp` with their own flags, and leaves the core in a checkout as well."""
 
     def run(self) -> None:
         super().run()
@@ -45,20 +46,42 @@ class BuildExt(build_ext):
             self.copy_extensions_to_source()
 
     def build_extensions(self) -> None:
-        unix = self.compiler.compiler_type == "unix"
+        microsoft = self.compiler.compiler_type == "msvc"
         for extension in self.extensions:
-            extension.extra_compile_args += ["-O3", "-pthread"] if unix else ["/O2"]
-            extension.extra_link_args += ["-pthread"] if unix else []
-        # On other machines, and in macOS's universal builds, those files compile to an empty fallback.
-        if unix and sysconfig.get_platform().endswith("x86_64"):
-            compile_one = self.compiler._compile
-
-            def compile_with_flags(obj, src, ext, cc_args, extra_postargs, pp_opts):  # type: ignore[no-untyped-def]
-                flags = ["-mavx2", "-mfma"] if src.endswith("_avx2.cpp") else []
-                compile_one(obj, src, ext, cc_args, [*extra_postargs, *flags], pp_opts)
-
-            self.compiler._compile = compile_with_flags
+            # /GL-: code is made file by file, for the processor that the file's flags say
+            extension.extra_compile_args += ["/O2", "/GL-"] if microsoft else ["-O3", "-pthread"]
+            extension.extra_link_args += [] if microsoft else ["-pthread"]
+        self.compiler.compile = file_by_file(self.compiler.compile, avx2_flags(microsoft))
         super().build_extensions()
+
+
+def avx2_flags(microsoft: bool) -> list[str]:
+    """For the files `*_avx2.cpp`, which compile to an empty fallback where there are none."""
+    platform = sysconfig.get_platform()
+    if platform == "win-amd64":
+        # GCC for Windows does not align its stack for these registers.
+        return ["/arch:AVX2", "/fp:contract"] if microsoft else []
+    if platform.startswith("macosx"):  # perhaps for two processors at once
+        return ["-Xarch_x86_64", "-mavx2", "-Xarch_x86_64", "-mfma"]
+    return ["-mavx2", "-mfma"] if platform.endswith("x86_64") else []
+
+
+def file_by_file(compile_all, flags):  # type: ignore[no-untyped-def]
+    """A compiler's method `compile` with a thread per source, NPY_NUM_BUILD_JOBS at once, and flags for some."""
+
+    def compile_sources(sources, *, extra_postargs, **options):  # type: ignore[no-untyped-def]
+        def compile_one(source):  # type: ignore[no-untyped-def]
+            own = flags if source.endswith("_avx2.cpp") else []
+            return compile_all([source], extra_postargs=[*extra_postargs, *own], **options)
+
+        first, *others = sources
+        objects = compile_one(first)  # alone: Microsoft's compiler is looked for on its first use
+        with ThreadPool(int(os.environ.get("NPY_NUM_BUILD_JOBS", 0)) or None) as pool:
+            for compiled in pool.imap(compile_one, others):
+                objects += compiled
+        return objects
+
+    return compile_sources
 
 
 core = Pybind11Extension(
@@ -70,5 +93,4 @@ core = Pybind11Extension(
     cxx_std=17,
 )
 
-with ParallelCompile("NPY_NUM_BUILD_JOBS"):
-    setup(version=version(), ext_modules=[core], cmdclass={"build_ext": BuildExt})
+setup(version=version(), ext_modules=[core], cmdclass={"build_ext": BuildExt})

@@ -9,6 +9,7 @@ from ._core import __version__
 
 if TYPE_CHECKING:
     from . import datasets, families
+    from ._build import build_info
     from ._inference.bootstrap import Bootstrap
     from ._inference.comparison import anova
     from ._inference.pbtest import pbtest
@@ -33,6 +34,7 @@ __all__ = [
     "Term",
     "__version__",
     "anova",
+    "build_info",
     "compare",
     "datasets",
     "errors",
@@ -56,6 +58,7 @@ __all__ = [
 _MODULES = ("crossproducts", "datasets", "design", "families", "formula", "inference", "many", "simulations",
             "solution", "solvers")
 _SOURCES = {
+    "_build": ("build_info",),
     "_inference.bootstrap": ("Bootstrap",),
     "_inference.comparison": ("anova",),
     "_inference.pbtest": ("pbtest",),

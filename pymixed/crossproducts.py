@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from ._fitting import Timer
@@ -38,6 +40,8 @@ class CrossProducts:
     (Bates, Mächler, Bolker & Walker 2015, J. Stat. Softw. 67(1), section 3). What needs the rows again, residuals and
     predictions, is done batch by batch by `residuals_for` and `predict` of the fit.
 
+    Threads may share an object: one of them at a time adds rows, or reads what was added.
+
     Examples
     --------
     >>> import pymixed as pm
@@ -52,6 +56,10 @@ class CrossProducts:
 
     def __init__(self, statistics: Statistics) -> None:
         self._statistics = statistics
+        self._lock = RLock()
+
+    def __reduce__(self) -> tuple[type[CrossProducts], tuple[Statistics]]:
+        return CrossProducts, (self.copy()._statistics,)
 
     # ---- from data ---------------------------------------------------------------------------------------------------
 
@@ -176,7 +184,8 @@ class CrossProducts:
 
     def copy(self) -> CrossProducts:
         """An object of its own."""
-        return CrossProducts(self._statistics.copy())
+        with self._lock:
+            return CrossProducts(self._statistics.copy())
 
     def update(self, batch: Any) -> None:
         """Add rows, in place; on an error nothing has changed.
@@ -191,7 +200,8 @@ class CrossProducts:
         InputError, InputTypeError, MemoryLimitError
             As `from_batches`.
         """
-        batch_sums(self._statistics, batch, "batch")
+        with self._lock:
+            batch_sums(self._statistics, batch, "batch")
 
     def __add__(self, other: Any) -> CrossProducts:
         if isinstance(other, int) and other == 0:
@@ -199,7 +209,8 @@ class CrossProducts:
         if not isinstance(other, CrossProducts):
             return NotImplemented
         self._check_same(other, "a + b")
-        return CrossProducts(tree_of([self._statistics, other._statistics]))
+        with _held(self, other):
+            return CrossProducts(tree_of([self._statistics, other._statistics]))
 
     __radd__ = __add__  # sum() begins with 0
 
@@ -207,16 +218,18 @@ class CrossProducts:
         if not isinstance(other, CrossProducts):
             return NotImplemented
         self._check_same(other, "a += b")
-        self._statistics.merge(other._statistics)
+        with _held(self, other):
+            self._statistics.merge(other._statistics)
         return self
 
     def __sub__(self, other: Any) -> CrossProducts:
         if not isinstance(other, CrossProducts):
             return NotImplemented
         self._check_same(other, "a - b")
-        rest = self._statistics.copy()
-        rest.subtract(other._statistics)
-        return CrossProducts(rest)
+        with _held(self, other):
+            rest = self._statistics.copy()
+            rest.subtract(other._statistics)
+            return CrossProducts(rest)
 
     def _check_same(self, other: CrossProducts, what: str) -> None:
         if difference := self._statistics.encoding.recipe.difference(other._statistics.encoding.recipe):
@@ -251,7 +264,7 @@ class CrossProducts:
         """
         options = LinearOptions(tol, max_iter, optimizer, n_threads, method, reml, compute_satterthwaite)
         timer = Timer()
-        with timer.section("setup"):
+        with timer.section("setup"), self._lock:
             design = streamed_design(self._statistics)
         return fit_linear(design, timer, options)
 
@@ -275,13 +288,16 @@ class CrossProducts:
     @property
     def n_groups(self) -> dict[str, int]:
         """Levels with rows, of each grouping factor."""
-        return {name: int((counts > 0).sum())
-                for name, counts in zip(self._statistics.encoding.factor_names, self._statistics.counts, strict=True)}
+        with self._lock:
+            counts = self._statistics.counts
+        return {name: int((of_factor > 0).sum())
+                for name, of_factor in zip(self._statistics.encoding.factor_names, counts, strict=True)}
 
     @property
     def nbytes(self) -> int:
         """Memory that the sums and the labels of levels take, about."""
-        return int(self._statistics.n_bytes)
+        with self._lock:
+            return int(self._statistics.n_bytes)
 
     def __repr__(self) -> str:
         groups = "".join(f", {group}: {n_levels}" for group, n_levels in self.n_groups.items())
@@ -299,7 +315,8 @@ class CrossProducts:
             A formula with something else than columns, operators and known functions of them, contrasts that are
             neither names nor matrices, a transform with a state that is no numbers.
         """
-        write_statistics(self._statistics, path)
+        with self._lock:
+            write_statistics(self._statistics, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CrossProducts:
@@ -313,6 +330,15 @@ class CrossProducts:
             It cannot be read at all.
         """
         return cls(read_statistics(path))
+
+
+@contextmanager
+def _held(*products: CrossProducts) -> Iterator[None]:
+    """No other thread changes or reads them; the locks are taken in one order, whoever asks."""
+    with ExitStack() as stack:
+        for each in sorted(products, key=id):
+            stack.enter_context(each._lock)
+        yield
 
 
 def _no_rows_yet(model: Model, source: Source, max_levels: Any) -> tuple[Source, Statistics]:

@@ -10,6 +10,8 @@ from distribution import LIBRARY, copy_project, lay_out, project_files, run_setu
 
 import pymixed as pm
 
+pytestmark = pytest.mark.source
+
 CORE = f"pymixed/_core{sysconfig.get_config_var('EXT_SUFFIX')}"
 METADATA = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "top_level.txt"}
 OF_INSTALLERS = {"INSTALLER", "REQUESTED", "direct_url.json"}

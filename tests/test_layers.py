@@ -46,7 +46,8 @@ def of_saved(*modules: str) -> set[str]:
 
 # First to last. A module imports from the lines above its own.
 PYTHON_LAYERS = [
-    {"errors", "_library", "_diagnostics", "_inference", "_many", "_plots", "_reports", "_saved", "_streams"},
+    {"errors", "_build", "_library", "_diagnostics", "_inference", "_many", "_plots", "_reports", "_saved",
+     "_streams"},
     {"_common", "_categorical", *of_inference("progress")},
     {"_adapters", "_archives", *of_plots("style")},
     of_plots("means", "profiles", "random_effects", "residuals"),
@@ -121,7 +122,7 @@ PYTHON_LAYERS = [
     {"__main__"},
 ]
 # Who may import the compiled core.
-CORE_USERS = {"_archives", "_sampling", "_fitting", "_refits", "_deleted_rows", "_linear", "_generalized",
+CORE_USERS = {"_archives", "_build", "_sampling", "_fitting", "_refits", "_deleted_rows", "_linear", "_generalized",
               *of_many("designs", "jobs"), "__init__", *of_streams("statistics", "files"),
               *of_saved("rowless", "criterion", "reading")}
 
@@ -129,7 +130,8 @@ CORE_USERS = {"_archives", "_sampling", "_fitting", "_refits", "_deleted_rows", 
 # line work together and may include one another.
 CPP_LAYERS = [
     {"version"},
-    {"types", "status", "instruction_set", "small_matrix", "positive_solver", "special_functions"},
+    {"build_info", "instruction_set"},
+    {"types", "status", "small_matrix", "positive_solver", "special_functions"},
     {"archive"},
     {"random", "random_counts", "philox", "wide_product", "ziggurat"},
     {"random_effects"},

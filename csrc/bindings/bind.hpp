@@ -10,6 +10,7 @@ using Array = pybind11::array_t<double>;
 using Codes = pybind11::array_t<std::int32_t, pybind11::array::c_style>;
 
 void bind_archive(pybind11::module_& module);
+void bind_build_info(pybind11::module_& module);
 void bind_crossproducts(pybind11::module_& module);
 void bind_problem(pybind11::module_& module);
 void bind_deviance(pybind11::module_& module);

@@ -17,10 +17,7 @@ const CanonicalKernels& detail::canonical_kernels_baseline() {
 }
 
 const CanonicalKernels& canonical_kernels() {
-    static const CanonicalKernels& fastest = runs_avx2() && detail::canonical_kernels_avx2() != nullptr
-                                                 ? *detail::canonical_kernels_avx2()
-                                                 : detail::canonical_kernels_baseline();
-    return fastest;
+    return kernels_in_use(detail::canonical_kernels_baseline(), detail::canonical_kernels_avx2());
 }
 
 }  // namespace pymixed

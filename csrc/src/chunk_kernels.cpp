@@ -15,10 +15,7 @@ const ChunkKernels& detail::chunk_kernels_baseline() {
 }
 
 const ChunkKernels& chunk_kernels() {
-    static const ChunkKernels& fastest = runs_avx2() && detail::chunk_kernels_avx2() != nullptr
-                                             ? *detail::chunk_kernels_avx2()
-                                             : detail::chunk_kernels_baseline();
-    return fastest;
+    return kernels_in_use(detail::chunk_kernels_baseline(), detail::chunk_kernels_avx2());
 }
 
 }  // namespace pymixed

@@ -1,15 +1,9 @@
 // Included by chunk_kernels.cpp and chunk_kernels_avx2.cpp inside an unnamed namespace, with VECTOR doubles a register.
 // Nothing of the standard library is instantiated here: the linker might keep the AVX2 copy for everyone.
 
-using Size = std::ptrdiff_t;
-typedef double Vec __attribute__((vector_size(VECTOR * sizeof(double)), aligned(8), may_alias));
+#include "vectors.inl"
 
-inline double total(Vec sums) {
-    double sum = 0.0;
-    for (int v = 0; v < VECTOR; ++v)
-        sum += sums[v];
-    return sum;
-}
+using Size = std::ptrdiff_t;
 
 /// C (rows x columns at most TILE x TILE) += A'B; the columns beyond are computed from the last one and dropped.
 constexpr Size TILE = 3;
@@ -25,16 +19,16 @@ inline void add_tile(Size m, Size rows, Size columns, const double* A, const dou
     for (; l + VECTOR <= m; l += VECTOR) {
         Vec x[TILE], y[TILE];
         for (Size i = 0; i < TILE; ++i) {
-            x[i] = *reinterpret_cast<const Vec*>(a[i] + l);
-            y[i] = *reinterpret_cast<const Vec*>(b[i] + l);
+            x[i] = load(a[i] + l);
+            y[i] = load(b[i] + l);
         }
         for (Size i = 0; i < TILE; ++i)
             for (Size j = 0; j < TILE; ++j)
-                sums[i][j] += x[i] * y[j];
+                add_product(sums[i][j], x[i], y[j]);
     }
     for (Size i = 0; i < rows; ++i)
         for (Size j = 0; j < columns && (!lower || j <= i); ++j) {
-            double sum = total(sums[i][j]);
+            double sum = add_entries(0.0, sums[i][j]);
             for (Size k = l; k < m; ++k)
                 sum += a[i][k] * b[j][k];
             C[i + j * ldc] += sum;
@@ -54,10 +48,10 @@ void add_column_sums(Size m, Size P, const double* A, Size ld, double* sums) {
         Vec even = {}, odd = {};
         Size l = 0;
         for (; l + 2 * VECTOR <= m; l += 2 * VECTOR) {
-            even += *reinterpret_cast<const Vec*>(a + l);
-            odd += *reinterpret_cast<const Vec*>(a + l + VECTOR);
+            even += load(a + l);
+            odd += load(a + l + VECTOR);
         }
-        double sum = total(even + odd);
+        double sum = add_entries(0.0, even + odd);
         for (; l < m; ++l)
             sum += a[l];
         sums[j] += sum;
@@ -68,8 +62,8 @@ constexpr Size ahead = 32;  // rows whose levels are fetched before they are nee
 
 inline void fetch(const double* first, Size size) {
     for (Size k = 0; k < size; k += 8)
-        __builtin_prefetch(first + k, 1);
-    __builtin_prefetch(first + size - 1, 1);
+        prefetch(first + k);
+    prefetch(first + size - 1);
 }
 
 /// One column, the constant 1. `width` is P where that is known at compile time, or 0.

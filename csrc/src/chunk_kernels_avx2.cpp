@@ -1,8 +1,10 @@
-// Compiled with -mavx2 -mfma where the compiler and the architecture have them; see chunk_kernels.hpp.
+// Compiled for AVX2 and FMA where the compiler and the architecture have them; see chunk_kernels.hpp.
 
 #include "chunk_kernels.hpp"
 
-#if defined(__AVX2__) && defined(__FMA__)
+#include "avx2.hpp"
+
+#ifdef PYMIXED_AVX2
 
 #define VECTOR 4
 

@@ -1,5 +1,6 @@
 #include "dense_kernels.hpp"
 
+#include <cmath>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -47,10 +48,7 @@ std::size_t dense_workspace_size(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdif
 }
 
 const DenseKernels& dense_kernels() {
-    static const DenseKernels& fastest = runs_avx2() && detail::dense_kernels_avx2() != nullptr
-                                             ? *detail::dense_kernels_avx2()
-                                             : detail::dense_kernels_baseline();
-    return fastest;
+    return kernels_in_use(detail::dense_kernels_baseline(), detail::dense_kernels_avx2());
 }
 
 }  // namespace pymixed

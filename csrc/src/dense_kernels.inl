@@ -2,8 +2,9 @@
 // Only the C headers of the includer are used: no template of the standard library may be instantiated here,
 // because the linker could then hand AVX2 code to the baseline build.
 
+#include "vectors.inl"
+
 using Size = std::ptrdiff_t;
-typedef double Vec __attribute__((vector_size(VECTOR * sizeof(double)), aligned(8), may_alias));
 
 constexpr Size MR = 2 * VECTOR, NR = 6;             // micro-tile
 constexpr Size MC = 24 * MR > 192 ? 192 : 24 * MR;  // rows of a packed block of A, a multiple of MR
@@ -46,15 +47,16 @@ inline void pack(Size width, Size count, Size k, const double* data, Size along,
 inline void micro_kernel(Size k, const double* A, const double* B, double* tile) {
     Vec low[NR] = {}, high[NR] = {};
     for (Size l = 0; l < k; ++l, A += MR, B += NR) {
-        const Vec a0 = *reinterpret_cast<const Vec*>(A), a1 = *reinterpret_cast<const Vec*>(A + VECTOR);
+        const Vec a0 = load(A), a1 = load(A + VECTOR);
         for (Size j = 0; j < NR; ++j) {
-            low[j] += a0 * B[j];
-            high[j] += a1 * B[j];
+            const Vec b = broadcast(B[j]);
+            add_product(low[j], a0, b);
+            add_product(high[j], a1, b);
         }
     }
     for (Size j = 0; j < NR; ++j) {
-        *reinterpret_cast<Vec*>(tile + j * MR) = low[j];
-        *reinterpret_cast<Vec*>(tile + j * MR + VECTOR) = high[j];
+        store(low[j], tile + j * MR);
+        store(high[j], tile + j * MR + VECTOR);
     }
 }
 
@@ -115,7 +117,7 @@ struct Product {
     /// Where the rows of a thread begin: equal shares of the entries that are computed.
     Size first_row(int thread) const {
         const double share = static_cast<double>(thread) / work.n_threads;
-        const Size row = static_cast<Size>(static_cast<double>(m) * (lower ? __builtin_sqrt(share) : share));
+        const Size row = static_cast<Size>(static_cast<double>(m) * (lower ? std::sqrt(share) : share));
         return thread == work.n_threads ? m : row / MR * MR;
     }
     static void run(int thread, void* data) {
@@ -179,7 +181,7 @@ bool cholesky(Size n, double* A, Size lda, KernelWork work) {
             }
             if (!(column[j] > 0.0))
                 return false;
-            const double root = __builtin_sqrt(column[j]), inverse = 1.0 / root;
+            const double root = std::sqrt(column[j]), inverse = 1.0 / root;
             column[j] = root;
             for (Size i = j + 1; i < n; ++i)
                 column[i] *= inverse;
@@ -359,10 +361,8 @@ struct BackwardSolve {
                 Vec sums = {};
                 Size i = l + 1;
                 for (; i + VECTOR <= n; i += VECTOR)
-                    sums += *reinterpret_cast<const Vec*>(column + i) * *reinterpret_cast<const Vec*>(b + i + w * ldb);
-                double sum = 0.0;
-                for (int v = 0; v < VECTOR; ++v)
-                    sum += sums[v];
+                    add_product(sums, load(column + i), load(b + i + w * ldb));
+                double sum = add_entries(0.0, sums);
                 for (; i < n; ++i)
                     sum += column[i] * b[i + w * ldb];
                 b[l + w * ldb] = (b[l + w * ldb] - sum) / column[l];
@@ -390,17 +390,17 @@ struct SymmetricProduct {
             const double* column = A + l * lda;
             for (int w = 0; w < W; ++w) {
                 const double x = b[l + w * ldb];
-                const Vec broadcast = x - Vec{};
+                const Vec xs = broadcast(x);
                 Vec sums = {};
                 Size i = l + 1;
                 for (; i + VECTOR <= n; i += VECTOR) {
-                    const Vec a = *reinterpret_cast<const Vec*>(column + i);
-                    *reinterpret_cast<Vec*>(c + i + w * ldc) += a * broadcast;
-                    sums += a * *reinterpret_cast<const Vec*>(b + i + w * ldb);
+                    const Vec a = load(column + i);
+                    Vec out = load(c + i + w * ldc);
+                    add_product(out, a, xs);
+                    store(out, c + i + w * ldc);
+                    add_product(sums, a, load(b + i + w * ldb));
                 }
-                double sum = column[l] * x;
-                for (int v = 0; v < VECTOR; ++v)
-                    sum += sums[v];
+                double sum = add_entries(column[l] * x, sums);
                 for (; i < n; ++i) {
                     c[i + w * ldc] += column[i] * x;
                     sum += column[i] * b[i + w * ldb];

@@ -1,8 +1,12 @@
-// Compiled with -mavx2 -mfma where the compiler and the architecture have them; see dense_kernels.hpp.
+// Compiled for AVX2 and FMA where the compiler and the architecture have them; see dense_kernels.hpp.
 
 #include "dense_kernels.hpp"
 
-#if defined(__AVX2__) && defined(__FMA__)
+#include "avx2.hpp"
+
+#ifdef PYMIXED_AVX2
+
+#include <cmath>
 
 #define VECTOR 4
 

@@ -85,11 +85,8 @@ void EffectsCovariance::row_values_into(const Rows& rows, Index row, std::size_t
         z += rows.Z[columns[j]][row] * map.col(j);
 }
 
-EffectsCovariance::PathRows::PathRows(const EffectsCovariance& covariance, const Rows& rows)
-    : covariance_(covariance),
-      rows_(rows),
-      of_level_(covariance.problem_.leading().c, PathSum(*covariance.paths_)),
-      sum_(*covariance.paths_) {}
+EffectsCovariance::PathRows::PathRows(const EffectsCovariance& covariance, const PathInverse& paths, const Rows& rows)
+    : covariance_(covariance), rows_(rows), of_level_(covariance.problem_.leading().c, PathSum(paths)), sum_(paths) {}
 
 const PathSum& EffectsCovariance::PathRows::of(Index row) {
     const Problem& problem = covariance_.problem_;
@@ -143,16 +140,20 @@ void EffectsCovariance::add_tail_part(const Rows& rows, Index row, Eigen::Ref<Ve
         }
 }
 
-/// L^-1 where it is worth its memory for so many rows.
-void EffectsCovariance::prepare_paths(Index n_rows) {
+/// L^-1 where it is worth its memory for so many rows, else null: what was asked for before does not matter.
+const PathInverse* EffectsCovariance::paths_for(Index n_rows) const {
     const Tail& tail = problem_.tail();
     constexpr double some = 1e6;  // values whose memory does not matter
-    if (paths_ == nullptr && 4 * n_rows > tail.q() &&
-        PathInverse::n_values(tail) < 4.0 * static_cast<double>(tail.n_values()) + some)
+    if (schur_ == nullptr || 4 * n_rows <= tail.q() ||
+        PathInverse::n_values(tail) >= 4.0 * static_cast<double>(tail.n_values()) + some)
+        return nullptr;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (paths_ == nullptr)
         paths_ = std::make_unique<PathInverse>(tail, schur_->L());
+    return paths_.get();
 }
 
-Vector EffectsCovariance::random_variances(const Rows& rows) {
+Vector EffectsCovariance::random_variances(const Rows& rows) const {
     const RandomEffects& layout = problem_.layout();
     const std::int32_t* codes = rows.codes[layout.factors()[0].user_position];
     const std::vector<Index> order = by_leading_level(layout, rows);
@@ -164,9 +165,8 @@ Vector EffectsCovariance::random_variances(const Rows& rows) {
         }
     if (schur_ == nullptr)
         return out;
-    prepare_paths(rows.n);
-    if (paths_ != nullptr) {
-        PathRows paths(*this, rows);
+    if (const PathInverse* inverse = paths_for(rows.n)) {
+        PathRows paths(*this, *inverse, rows);
         for (const Index i : order)
             out[i] += paths.of(i).squared_norm();
         return out;
@@ -236,7 +236,7 @@ void EffectsCovariance::random_covariances_into(const Rows& rows, const std::vec
 }
 
 Matrix EffectsCovariance::solve_sets(const Rows& rows, const std::int32_t* sets, Index n_sets, const Vector& weights,
-                                     const Matrix& values) {
+                                     const Matrix& values) const {
     std::vector<std::vector<Index>> members(n_sets);
     for (const Index i : by_leading_level(problem_.layout(), rows)) {
         if (sets[i] < -1 || sets[i] >= n_sets)
@@ -246,11 +246,8 @@ Matrix EffectsCovariance::solve_sets(const Rows& rows, const std::int32_t* sets,
             members[sets[i]].push_back(i);
     }
     std::unique_ptr<PathRows> paths;
-    if (schur_ != nullptr) {
-        prepare_paths(rows.n);
-        if (paths_ != nullptr)
-            paths = std::make_unique<PathRows>(*this, rows);
-    }
+    if (const PathInverse* inverse = paths_for(rows.n))
+        paths = std::make_unique<PathRows>(*this, *inverse, rows);
     Matrix out = Matrix::Constant(values.rows(), values.cols(), std::numeric_limits<double>::quiet_NaN()), H, x;
     for (const std::vector<Index>& S : members) {
         random_covariances_into(rows, S, paths.get(), H);

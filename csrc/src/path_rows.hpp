@@ -8,7 +8,7 @@ namespace pymixed {
 
 class EffectsCovariance::PathRows {
  public:
-    PathRows(const EffectsCovariance& covariance, const Rows& rows);
+    PathRows(const EffectsCovariance& covariance, const PathInverse& paths, const Rows& rows);
     /// Of a row, until the next call; fast where rows of a leading level follow each other.
     const PathSum& of(Index row);
 

@@ -22,10 +22,7 @@ const LaneKernels& detail::lane_kernels_baseline() {
 }
 
 const LaneKernels& lane_kernels() {
-    static const LaneKernels& fastest = runs_avx2() && detail::lane_kernels_avx2() != nullptr
-                                            ? *detail::lane_kernels_avx2()
-                                            : detail::lane_kernels_baseline();
-    return fastest;
+    return kernels_in_use(detail::lane_kernels_baseline(), detail::lane_kernels_avx2());
 }
 
 }  // namespace pymixed

@@ -1,8 +1,10 @@
-// Compiled with -mavx2 -mfma where the compiler and the architecture have them; see pattern_lanes.hpp.
+// Compiled for AVX2 and FMA where the compiler and the architecture have them; see pattern_lanes.hpp.
 
 #include "pattern_lanes.hpp"
 
-#if defined(__AVX2__) && defined(__FMA__)
+#include "avx2.hpp"
+
+#ifdef PYMIXED_AVX2
 
 #include <algorithm>
 #include <cmath>

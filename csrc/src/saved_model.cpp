@@ -1,6 +1,7 @@
 #include "pymixed/saved_model.hpp"
 
 #include <cmath>
+#include <mutex>
 #include <stdexcept>
 
 #include "links.hpp"
@@ -115,7 +116,15 @@ double (*inverse_link(const std::string& name))(double) {
 
 }  // namespace
 
-SavedModel::SavedModel() = default;
+/// What variances need besides the file's numbers; empty before the first are asked for.
+struct SavedModel::Factored {
+    std::mutex mutex;
+    std::unique_ptr<Problem> problem;
+    std::unique_ptr<EffectsCovariance> effects;
+    std::vector<std::vector<double>> fixed_modes;
+};
+
+SavedModel::SavedModel() : factored_(std::make_unique<Factored>()) {}
 SavedModel::~SavedModel() = default;
 SavedModel::SavedModel(SavedModel&&) noexcept = default;
 
@@ -149,7 +158,7 @@ SavedModel SavedModel::read(const void* bytes, std::size_t size) {
     const Index n_factors = static_cast<Index>(out.factors_.size());
     std::vector<TermSpec> specs;
     std::vector<Index> n_levels, n_cols(n_factors, 0);
-    Index n_terms = 0;
+    Index n_terms = 0, n_theta = 0;
     while (read.has("terms." + std::to_string(n_terms) + ".columns"))
         ++n_terms;
     for (const std::int64_t factor : read.integers("terms.factor", n_terms)) {
@@ -162,6 +171,7 @@ SavedModel SavedModel::read(const void* bytes, std::size_t size) {
         const Index c = static_cast<Index>(out.terms_.back().columns.size());
         specs.push_back({factor, c, out.terms_.back().structure});
         n_cols[factor] += c;
+        n_theta += out.terms_.back().structure == Structure::Unstructured ? c * (c + 1) / 2 : c;
     }
     for (Index f = 0; f < n_factors; ++f) {
         const std::string number = std::to_string(f);
@@ -172,8 +182,8 @@ SavedModel SavedModel::read(const void* bytes, std::size_t size) {
         for (Index g = 0; g < n_levels[f]; ++g)
             out.codes_[f].emplace(out.levels_[f][g], static_cast<std::int32_t>(g));
     }
+    out.theta_ = read.vector("theta", n_theta);  // before the layout, whose size is theta's
     out.layout_ = std::make_unique<RandomEffects>(n_levels, specs);
-    out.theta_ = read.vector("theta", out.layout_->n_theta());
     out.state_ = read.state();
     return out;
 }
@@ -225,9 +235,10 @@ Vector SavedModel::mean(const Vector& eta, const Vector& zeta) const {
     return out;
 }
 
-void SavedModel::prepare_covariance() {
-    if (effects_ != nullptr)
-        return;
+const SavedModel::Factored& SavedModel::factored() const {
+    const std::lock_guard<std::mutex> lock(factored_->mutex);
+    if (factored_->effects != nullptr)
+        return *factored_;
     if (state_.empty())
         throw std::invalid_argument("prediction_variances: expected a model file with the products of its rows");
     auto products = std::make_shared<const CrossProducts>(CrossProducts::from_state(state_));
@@ -236,22 +247,24 @@ void SavedModel::prepare_covariance() {
     const Index p = coefficients_.size();
     auto problem = std::make_unique<Problem>(products, Method::Automatic, 0.0, products->p() == p);
     require(problem->p() == p, "products", "of as many columns as there are coefficients");
-    effects_ = std::make_unique<EffectsCovariance>(*problem, theta_);
-    problem_ = std::move(problem);
-    fixed_modes_ = effects_->fixed_modes();
+    auto effects = std::make_unique<EffectsCovariance>(*problem, theta_);
+    factored_->fixed_modes = effects->fixed_modes();
+    factored_->problem = std::move(problem);
+    factored_->effects = std::move(effects);
+    return *factored_;
 }
 
-Vector SavedModel::prediction_variances(const Rows& rows) {
+Vector SavedModel::prediction_variances(const Rows& rows) const {
     check_rows(rows);
-    prepare_covariance();
+    const Factored& known = factored();
     const Index p = coefficients_.size();
-    Vector out = sigma_ * sigma_ * effects_->random_variances(rows), x(p);
+    Vector out = sigma_ * sigma_ * known.effects->random_variances(rows), x(p);
     for (Index i = 0; i < rows.n; ++i) {
         for (Index j = 0; j < p; ++j)
             x[j] = rows.X[j][i];
         for (const auto& factor : layout_->factors())
             if (const std::int32_t g = rows.codes[factor.user_position][i]; g >= 0) {
-                const double* F = fixed_modes_[factor.user_position].data() + g * factor.n_cols * p;
+                const double* F = known.fixed_modes[factor.user_position].data() + g * factor.n_cols * p;
                 for (Index j = 0; j < factor.n_cols; ++j)
                     x -= rows.Z[factor.columns[j]][i] * Eigen::Map<const Vector>(F + j * p, p);
             }

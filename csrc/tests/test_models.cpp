@@ -2,6 +2,7 @@
 
 #include "pymixed/models.hpp"
 
+#include <Eigen/LU>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -84,10 +85,11 @@ TEST("sums over batches give the fit of all rows") {
     products.add(design.rows(120, 200));
     products.merge(CrossProducts(design.layout(), design.rows(200, 300), 0));
     const LmmFit found = fit_lmm(std::move(products)), whole = fit_lmm(design.layout(), design.rows());
-    // another basis: rounding alone, of a criterion of about a thousand and of a minimum that is flat
+    // Another basis, another path to the minimum. Searches end where a step promises 1e-11: within the root of that,
+    // 3e-6 standard errors, of the minimum.
     CHECK_CLOSE(found.objective, whole.objective, 1e-12);
-    CHECK(designs::difference(found.coefficients, whole.coefficients) < 1e-9);
-    CHECK(designs::difference(found.theta, whole.theta) < 1e-6);
+    CHECK(designs::difference(found.coefficients, whole.coefficients) < 3e-6);
+    CHECK(designs::difference(found.theta, whole.theta) < 3e-6);
 }
 
 TEST("a column that depends on others is dropped and named, no column at all is a model") {
@@ -130,12 +132,18 @@ TEST("zero inflation and quadrature over several columns") {
     for (Index i = 0; i < 400; i += 5)
         design.y[i] = 0.0;
     const auto family = make_zero_inflated(make_family("poisson", "log"));
+    const std::vector<ColumnView> one{ColumnView{}};
     GlmmOptions options;
     options.n_nodes = 5;
-    const GlmmFit found = fit_glmm(design.layout(), design.rows(), *family, options, {ColumnView{}});
+    const GlmmFit found = fit_glmm(design.layout(), design.rows(), *family, options, one);
     CHECK(found.status == Status::Success && found.zero_coefficients.size() == 1);
-    const double share = 1.0 / (1.0 + std::exp(-found.zero_coefficients[0]));
-    CHECK(share > 0.05 && share < 0.35);
+    // nodes of a tensor rule are laid out in the user's coordinates
+    const GeneralizedProblem problem(design.layout(), design.rows(), family->clone(), one, Method::Automatic, 0.0,
+                                     false);
+    GeneralizedDeviance deviance(problem, 5, Information::Observed);
+    const FitResult steps = fit(deviance, {});
+    CHECK(found.objective == steps.objective && found.zero_coefficients[0] == steps.parameters[5]);
+    CHECK(std::abs(deviance.evaluate(steps.parameters, Coordinates::User) - found.objective) < 1e-8 * found.objective);
 }
 
 TEST("many fits are those of the design's refits, over any number of threads") {

@@ -14,6 +14,7 @@
 /// of several factors are confounded no difference of large numbers.
 
 #include <memory>
+#include <mutex>
 
 #include "pymixed/problem.hpp"
 
@@ -23,7 +24,8 @@ class LeadingInverse;
 class SchurComplement;
 class PathInverse;
 
-/// The covariance of random effects and coefficients of a linear mixed model at a theta.
+/// The covariance of random effects and coefficients of a linear mixed model at a theta. Functions that are const may
+/// be called by several threads at once.
 class EffectsCovariance {
  public:
     /// Factors once. The weights of the problem's products may be negative as long as M is positive definite; sums with
@@ -37,7 +39,7 @@ class EffectsCovariance {
     /// z_i'Q z_i of every row, in the host's units. Of `rows` the codes (-1: the row has no part of this factor) and
     /// the columns Z are read.
     /// @throws std::invalid_argument  codes outside the levels
-    Vector random_variances(const Rows& rows);
+    Vector random_variances(const Rows& rows) const;
     /// ((V^-1)_SS)^-1 A_S for sets S of rows: what a column of values is in these rows without what the other rows say
     /// of it, where A is V^-1 times the column. As much memory as the squares of the numbers of rows of the largest
     /// set, and as many operations as the cubes.
@@ -46,7 +48,7 @@ class EffectsCovariance {
     /// @param values   n x k: A
     /// @throws std::invalid_argument  codes or sets outside their range
     Matrix solve_sets(const Rows& rows, const std::int32_t* sets, Index n_sets, const Vector& weights,
-                      const Matrix& values);
+                      const Matrix& values) const;
     /// F per factor (the user's order): n_levels x c x p row-major, of the kept columns of X. V^-1X = W (X - Z F).
     std::vector<std::vector<double>> fixed_modes();
 
@@ -58,14 +60,15 @@ class EffectsCovariance {
     void row_values_into(const Rows& rows, Index row, std::size_t factor, Vector& z) const;
     void add_tail_part(const Rows& rows, Index row, Eigen::Ref<Vector> t) const;
     void random_covariances_into(const Rows& rows, const std::vector<Index>& set, PathRows* paths, Matrix& out) const;
-    void prepare_paths(Index n_rows);
+    const PathInverse* paths_for(Index n_rows) const;
     ConstMatrixMap K(Index level) const;
 
     const Problem& problem_;
     Templates T_, to_internal_;  // of each factor: z~ = to_internal z
     std::unique_ptr<LeadingInverse> leading_;
-    std::unique_ptr<SchurComplement> schur_;  // null where there is one factor
-    std::unique_ptr<PathInverse> paths_;      // once many rows were asked for
+    std::unique_ptr<SchurComplement> schur_;      // null where there is one factor
+    mutable std::mutex mutex_;                    // of paths_,
+    mutable std::unique_ptr<PathInverse> paths_;  // made when many rows are asked for
 };
 
 }  // namespace pymixed

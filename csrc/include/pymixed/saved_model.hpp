@@ -26,9 +26,7 @@
 
 namespace pymixed {
 
-class EffectsCovariance;
-
-/// A fitted model without its rows.
+/// A fitted model without its rows. Immutable once read: all functions may be called by several threads at once.
 class SavedModel {
  public:
     /// A random-effects term.
@@ -68,14 +66,16 @@ class SavedModel {
     /// The means at linear predictors; with zero inflation at zeta = X0 zero_coefficients().
     /// @throws std::invalid_argument  a link that is not one of make_family()
     Vector mean(const Vector& eta, const Vector& zeta = {}) const;
-    /// Variances of the errors of linear_predictor(), theta held; of known levels alone. Factors at the first call.
-    /// @throws std::invalid_argument  a file without products
-    Vector prediction_variances(const Rows& rows);
+    /// Variances of the errors of linear_predictor(), theta held; of known levels alone. The first call factors, while
+    /// others wait for it.
+    /// @throws std::invalid_argument  a file without products;  std::runtime_error  products that are those of no fit
+    Vector prediction_variances(const Rows& rows) const;
 
  private:
     SavedModel();
     void check_rows(const Rows& rows) const;
-    void prepare_covariance();
+    struct Factored;
+    const Factored& factored() const;
 
     std::string family_, link_;
     std::vector<std::string> coefficient_names_, factors_;
@@ -88,9 +88,7 @@ class SavedModel {
     std::vector<Term> terms_;
     State state_;
     std::unique_ptr<RandomEffects> layout_;
-    std::unique_ptr<Problem> problem_;
-    std::unique_ptr<EffectsCovariance> effects_;
-    std::vector<std::vector<double>> fixed_modes_;
+    std::unique_ptr<Factored> factored_;
 };
 
 }  // namespace pymixed

@@ -8,6 +8,19 @@
 
 namespace pymixed {
 
+/// Eigen's types and functions differ with the width of the vector registers that a compiler may use. Programs that are
+/// compiled for wider ones than the library that they link would crash: the linker refuses them, for want of this name.
+/// Such a host compiles the library's sources with its own flags.
+template <int RegisterBytes>
+struct CompiledFor {
+    static const char same_registers;  ///< only that of the library's own width is defined
+};
+#if defined(_MSC_VER)
+#pragma detect_mismatch("pymixed, bytes of a vector register", EIGEN_MAKESTRING(EIGEN_MAX_ALIGN_BYTES))
+#else
+[[gnu::used]] static const char* const library_has = &CompiledFor<EIGEN_MAX_ALIGN_BYTES>::same_registers;
+#endif
+
 using Index = Eigen::Index;      ///< sizes and positions: std::ptrdiff_t
 using Matrix = Eigen::MatrixXd;  ///< column-major
 using Vector = Eigen::VectorXd;  ///< a column of doubles
