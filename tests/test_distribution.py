@@ -71,7 +71,8 @@ def test_layout_of_a_wheel_without_its_core(tree, modules, tmp_path):
 
 LEFT_BY_BUILDS = (
     CORE, "pymixed/__pycache__/cli.pyc", "csrc/build/CMakeCache.txt", "build/lib/x.py", "docs/api/pymixed.md",
-    "docs/_build/index.html", "docs/figures/a.png", "benchmarks/tables/a.csv", ".venv/pyvenv.cfg")
+    "docs/_build/index.html", "docs/figures/a.png", "benchmarks/tables/a.csv", ".venv/pyvenv.cfg",
+)
 
 
 @pytest.fixture(scope="module")
