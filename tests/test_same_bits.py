@@ -111,7 +111,7 @@ def test_linear(name, host):
     check(host.numbers("fit", handle, OBJECTIVE, 0), fit.info["deviance"])
     check(host.numbers("fit", handle, THETA, 0), fit.theta)
     check(host.numbers("fit", handle, COEFFICIENTS, 0), fit.coefficients)
-    check(host.numbers("fit", handle, COVARIANCE, 0), fit.vcov().to_numpy())
+    check(host.numbers("fit", handle, COVARIANCE, 0), fit.params.vcov)
     check(host.numbers("fit", handle, SIGMA, 0), fit.residual_std)
     for i, modes in enumerate(fit.params.random_effects.values()):
         check(host.numbers("fit", handle, MODES, i), modes)
@@ -148,7 +148,7 @@ def test_generalized(name, host):
     for i, modes in enumerate(fit.params.random_effects.values()):
         check(host.numbers("fit", handle, MODES, i), modes)
     # the inverse of the Hessian is each side's own: the entries of differenced gradients, 1e-8, times its condition
-    np.testing.assert_allclose(host.numbers("fit", handle, COVARIANCE, 0), fit.vcov().to_numpy(), rtol=1e-8)
+    np.testing.assert_allclose(host.numbers("fit", handle, COVARIANCE, 0), fit.params.vcov, rtol=1e-8)
 
 
 @pytest.mark.parametrize(("formula", "dataset", "family"), [
