@@ -10,8 +10,8 @@ def get_include() -> str:
     Returns
     -------
     str
-        What a compiler needs as ``-I`` for ``#include <pymixed/models.hpp>`` or ``#include <pymixed.h>``. The C++ headers
-        include Eigen's, which are not in it.
+        What a compiler needs as ``-I`` for ``#include <pymixed/models.hpp>`` or ``#include <pymixed.h>``. The C++
+        headers include Eigen's, which are not in it.
 
     See Also
     --------

@@ -9,6 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+pytestmark = pytest.mark.source
+
+
 def of_inference(*modules: str) -> set[str]:
     """Modules of the folder _inference."""
     return {f"_inference.{name}" for name in modules}

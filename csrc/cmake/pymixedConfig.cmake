@@ -13,7 +13,7 @@ if(TARGET pymixed::pymixed)
 endif()
 
 if(NOT EXISTS ${CMAKE_CURRENT_LIST_DIR}/pymixedTargets.cmake)
-  add_subdirectory(${CMAKE_CURRENT_LIST_DIR}/.. ${CMAKE_BINARY_DIR}/pymixed EXCLUDE_FROM_ALL)
+  add_subdirectory(${CMAKE_CURRENT_LIST_DIR}/.. ${CMAKE_BINARY_DIR}/_pymixed EXCLUDE_FROM_ALL)
   return()
 endif()
 
