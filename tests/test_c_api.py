@@ -130,7 +130,7 @@ def test_the_examples_constants_are_the_headers():
     assert len(of_r) == 7
     assert {name: value for name, value in of_r if values[name.upper()] != value} == {}
     source = (EXAMPLES / "sleepstudy_ctypes.py").read_text(encoding="utf-8")
-    lines = re.findall(r"^([A-Z_, ]+) = ([\d, ]+) ", source, re.MULTILINE)
+    lines = re.findall(r"^([A-Z, ]+) = ([\d, ]*\d)", source, re.MULTILINE)
     of_ctypes = {name: value for left, right in lines
                  for name, value in zip(left.split(", "), right.split(", "), strict=True)}
     assert set(of_ctypes) == {"UNSTRUCTURED", "STATUS", "COEFFICIENTS", "SIGMA"}

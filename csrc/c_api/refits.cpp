@@ -45,6 +45,8 @@ void use_numbers(const pymixed_refits& handle, int32_t quantity, const Use& use)
             return use(fits.beta);
         case PYMIXED_COVARIANCE:
             return use(fits.covariance);
+        case PYMIXED_KEPT:
+            return use(reals(fits.kept));
         case PYMIXED_THETA:
             return use(fits.theta);
         case PYMIXED_SIGMA:

@@ -104,7 +104,7 @@ enum pymixed_quantity {
     PYMIXED_COEFFICIENTS = 7,     /**< p (F: count x p, M): of the columns kept */
     PYMIXED_COVARIANCE = 8,       /**< p x p (M): of the coefficients. F: count x p (p + 1) / 2, lower triangles row by
                                        row; theta held unless pymixed_options_set_hessian() asks otherwise */
-    PYMIXED_KEPT = 9,             /**< p: positions of the columns of X that have a coefficient */
+    PYMIXED_KEPT = 9,             /**< p (F, as of one fit): positions of the columns of X that have a coefficient */
     PYMIXED_ALIASED = 10,         /**< positions of those that depend on others and were dropped */
     PYMIXED_THETA = 11,           /**< m (F: count x m, M) */
     PYMIXED_SIGMA = 12,           /**< 1 (F, M): residual standard deviation of a row of weight 1; of linear models */
