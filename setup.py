@@ -48,8 +48,8 @@ class BuildExt(build_ext):
     def build_extensions(self) -> None:
         microsoft = self.compiler.compiler_type == "msvc"
         for extension in self.extensions:
-            # /GL-: code is made file by file, for the processor that the flags of the file say. -g0: some Pythons ask for
-            # what debuggers read, which takes a third of the time and most of the wheel.
+            # /GL-: code is made file by file, for the processor that the file's flags say. -g0: some Pythons ask for
+            # what debuggers read, a third of the compiler's time and most of the wheel.
             extension.extra_compile_args += ["/O2", "/GL-"] if microsoft else ["-O3", "-g0", "-pthread"]
             extension.extra_link_args += [] if microsoft else ["-pthread"]
         self.compiler.compile = file_by_file(self.compiler.compile, avx2_flags(microsoft))
