@@ -126,12 +126,12 @@ TEST("data: handles, sizes, codes") {
 TEST("data that no model can be fitted to") {
     Design design = design_of();
     const Data empty = made<Data>(pymixed_data_new, Index{60});
-    check_unfit(empty.get(), "response: expected values (pymixed_data_set_response), got none");
-    CHECK_OK(pymixed_data_set_response(empty.get(), design.y.data(), 60));
     check_unfit(empty.get(), "terms: expected at least one random-effects term, got none");
     CHECK_OK(pymixed_data_add_factor(empty.get(), design.codes[0].data(), 60, 6));
     CHECK_OK(pymixed_data_add_term(empty.get(), 0, PYMIXED_UNSTRUCTURED));
     check_unfit(empty.get(), "terms: expected at least one column, got none");
+    CHECK_OK(pymixed_data_add_term_columns(empty.get(), nullptr, 60));
+    check_unfit(empty.get(), "response: expected values (pymixed_data_set_response), got none");
 
     const Data data = data_of(design);
     const auto check_spoiled = [&](double& value, double spoiled, const char* message) {
