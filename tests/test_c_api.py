@@ -49,11 +49,10 @@ def flags(library: Path) -> list[str]:
 
 def common_lines(fit: pm.LMMSolution) -> list[str]:
     """What the examples print, with this package's numbers."""
-    covariance = fit.vcov().to_numpy()
-    lines = [f"REML criterion  {-2.0 * fit.log_likelihood:.4f}"]
-    for j, name in enumerate(fit.coefficient_names):
-        lines.append(f"{name:<15} {fit.coefficients[j]:.3f}  (standard error {covariance[j, j] ** 0.5:.3f})")
-    return [*lines, f"sigma           {fit.residual_std:.3f}"]
+    coefficients = zip(fit.coefficient_names, fit.coefficients, fit.se, strict=True)
+    return [f"REML criterion  {-2.0 * fit.log_likelihood:.4f}",
+            *(f"{name:<15} {beta:.3f}  (standard error {se:.3f})" for name, beta, se in coefficients),
+            f"sigma           {fit.residual_std:.3f}"]
 
 
 # ---- hosts -----------------------------------------------------------------------------------------------------------

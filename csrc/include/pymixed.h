@@ -149,7 +149,8 @@ PYMIXED_API const char* pymixed_status_message(int32_t status);
  * Rows of a data set and the columns, factors and terms of a model. Arrays are borrowed: they must stay, unchanged,
  * until the last call that reads the data has returned. Their numbers are read and checked then: infinite and undefined
  * ones, weights that are not positive, codes outside 0 .. n_levels - 1 and responses outside the family's range are
- * invalid arguments of that call.
+ * invalid arguments of that call, whose message says y for the response, X[j] and Z[j] for columns of the fixed effects
+ * and of the terms, counted from 0 over all calls.
  *
  * `size` is the number of elements of the array: n_rows, or a multiple of it for a matrix of several columns. Where
  * columns are NULL they are the constant 1, `size` is then n_rows.

@@ -144,13 +144,13 @@ TEST("data that no model can be fitted to") {
     Vector weights = Vector::Ones(60), offset = Vector::Zero(60);
     CHECK_OK(pymixed_data_set_weights(data.get(), weights.data(), 60));
     CHECK_OK(pymixed_data_set_offset(data.get(), offset.data(), 60));
-    check_spoiled(design.y[3], std::nan(""), "response: expected finite numbers in row 3, got nan");
-    check_spoiled(design.X(59, 1), inf, "fixed column 1: expected finite numbers in row 59, got inf");
-    check_spoiled(design.Z[1][0], -inf, "term column 1: expected finite numbers in row 0, got -inf");
-    check_spoiled(offset[1], std::nan(""), "offset: expected finite numbers in row 1, got nan");
-    check_spoiled(weights[2], 0.0, "weights: expected positive numbers in row 2, got 0");
-    check_spoiled(weights[2], -1.5, "weights: expected positive numbers in row 2, got -1.5");
-    check_spoiled(weights[2], inf, "weights: expected positive numbers in row 2, got inf");
+    check_spoiled(design.y[3], std::nan(""), "y: expected finite numbers, got nan in row 3");
+    check_spoiled(design.X(59, 1), inf, "X[1]: expected finite numbers, got inf in row 59");
+    check_spoiled(design.Z[1][0], -inf, "Z[1]: expected finite numbers, got -inf in row 0");
+    check_spoiled(offset[1], std::nan(""), "offset: expected finite numbers, got nan in row 1");
+    check_spoiled(weights[2], 0.0, "weights: expected positive numbers, got 0 in row 2");
+    check_spoiled(weights[2], -1.5, "weights: expected positive numbers, got -1.5 in row 2");
+    check_spoiled(weights[2], inf, "weights: expected positive numbers, got inf in row 2");
     design.codes[0][8] = 6;
     check_unfit(data.get(), "codes: expected 0 to 5, got 6");
     design.codes[0][8] = -1;
@@ -164,8 +164,8 @@ TEST("data that no model can be fitted to") {
     check_unfit(data.get(), "zero inflation: a family of counts expected");
     CHECK_OK(pymixed_data_set_family(data.get(), "poisson", "log", NAN, NAN));
     design.y = design.y.array().exp().round();
-    check_spoiled(zeros[4], inf, "zero inflation column 0: expected finite numbers in row 4, got inf");
-    check_spoiled(design.y[5], 0.5, "response: expected counts 0, 1, 2, ... in row 5, got 0.5");
+    check_spoiled(zeros[4], inf, "zero_inflation[0]: expected finite numbers, got inf in row 4");
+    check_spoiled(design.y[5], 0.5, "y: expected counts 0, 1, 2, ..., got 0.5 in row 5");
 }
 
 TEST("a factor without a term, more columns than rows") {
