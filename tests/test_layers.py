@@ -133,7 +133,7 @@ CORE_USERS = {"_archives", "_build", "_sampling", "_fitting", "_refits", "_delet
 # line work together and may include one another.
 CPP_LAYERS = [
     {"version"},
-    {"build_info", "instruction_set"},
+    {"build_info", "instruction_set", "avx2", "vectors"},
     {"types", "status", "small_matrix", "positive_solver", "special_functions"},
     {"archive"},
     {"random", "random_counts", "philox", "wide_product", "ziggurat"},
