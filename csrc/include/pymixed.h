@@ -88,33 +88,34 @@ enum pymixed_information {
     PYMIXED_EXPECTED = 1  /**< lme4's choice; the same for canonical links */
 };
 
-/** Numbers of a fit, of fits to many responses (F, with a row per response: count rows) and of a model from a file (M).
+/** Numbers of a fit, by shape. Those marked R are also those of fits to many responses, a row for each of `count`,
+ * those marked M of a model from a file.
  *
  * p counts the columns of X that are kept, m the entries of theta: lower triangles of the terms' relative covariance
  * factors, column-major, one term after the other. `index` is 0 unless it is said what it counts. Positions, counts and
  * statuses come as doubles, exactly. */
 enum pymixed_quantity {
-    PYMIXED_STATUS = 0,           /**< 1 (F): a pymixed_status */
-    PYMIXED_ROWS = 1,             /**< 1 (F): n; of many responses the rows that took part */
-    PYMIXED_OBJECTIVE = 2,        /**< 1 (F): minus twice the log-likelihood, by REML the restricted one */
-    PYMIXED_LOG_LIKELIHOOD = 3,   /**< 1 (F) */
+    PYMIXED_STATUS = 0,           /**< 1 (R): a pymixed_status */
+    PYMIXED_ROWS = 1,             /**< 1 (R): n; of many responses the rows that took part */
+    PYMIXED_OBJECTIVE = 2,        /**< 1 (R): minus twice the log-likelihood, by REML the restricted one */
+    PYMIXED_LOG_LIKELIHOOD = 3,   /**< 1 (R) */
     PYMIXED_EXPECTED_GAIN = 4,    /**< 1: what another step would lower the objective by */
-    PYMIXED_EVALUATIONS = 5,      /**< 1 (F): of the criterion */
+    PYMIXED_EVALUATIONS = 5,      /**< 1 (R): of the criterion */
     PYMIXED_GRADIENTS = 6,        /**< 1: of the criterion */
-    PYMIXED_COEFFICIENTS = 7,     /**< p (F: count x p, M): of the columns kept */
-    PYMIXED_COVARIANCE = 8,       /**< p x p (M): of the coefficients. F: count x p (p + 1) / 2, lower triangles row by
+    PYMIXED_COEFFICIENTS = 7,     /**< p (R: count x p, M): of the columns kept */
+    PYMIXED_COVARIANCE = 8,       /**< p x p (M): of the coefficients. R: count x p (p + 1) / 2, lower triangles row by
                                        row; theta held unless pymixed_options_set_hessian() asks otherwise */
-    PYMIXED_KEPT = 9,             /**< p (F, as of one fit): positions of the columns of X that have a coefficient */
+    PYMIXED_KEPT = 9,             /**< p (R, as of one fit): positions of the columns of X that have a coefficient */
     PYMIXED_ALIASED = 10,         /**< positions of those that depend on others and were dropped */
-    PYMIXED_THETA = 11,           /**< m (F: count x m, M) */
-    PYMIXED_SIGMA = 12,           /**< 1 (F, M): residual standard deviation of a row of weight 1; of linear models */
+    PYMIXED_THETA = 11,           /**< m (R: count x m, M) */
+    PYMIXED_SIGMA = 12,           /**< 1 (R, M): residual standard deviation of a row of weight 1; of linear models */
     PYMIXED_PWRSS = 13,           /**< 1: penalised weighted residual sum of squares; of linear models */
     PYMIXED_TERM_COVARIANCE = 14, /**< c x c: of the random effects of term `index` */
     PYMIXED_MODES = 15,           /**< levels x columns (M): conditional modes of the effects of factor `index`, the
                                        columns of its terms one after the other */
-    PYMIXED_FAMILY_PARAMETERS = 16, /**< r (F: count x r): unconstrained, logarithm of a dispersion or shape, logit of a
+    PYMIXED_FAMILY_PARAMETERS = 16, /**< r (R: count x r): unconstrained, logarithm of a dispersion or shape, logit of a
                                          power; of generalized models, as the following */
-    PYMIXED_ZERO_COEFFICIENTS = 17, /**< s (F: count x s, M): logit of the probability of a structural zero */
+    PYMIXED_ZERO_COEFFICIENTS = 17, /**< s (R: count x s, M): logit of the probability of a structural zero */
     PYMIXED_LINEAR_PREDICTOR = 18,  /**< n: at the conditional modes */
     PYMIXED_PIRLS_ITERATIONS = 19,  /**< 1: of penalised iteratively reweighted least squares */
     PYMIXED_FROM_HESSIAN = 20       /**< 1: whether the covariance is from the Hessian in all parameters; else theta is
@@ -159,7 +160,7 @@ PYMIXED_API const char* pymixed_status_message(int32_t status);
 PYMIXED_API int32_t pymixed_data_new(int64_t n_rows, pymixed_data** data);
 /** NULL is allowed. The arrays that are borrowed stay the host's. */
 PYMIXED_API void pymixed_data_free(pymixed_data* data);
-/** Not needed for cross-products' layout alone nor for many responses; proportions for the binomial family. */
+/** The response; proportions for the binomial family. Many responses and predictions need none. */
 PYMIXED_API int32_t pymixed_data_set_response(pymixed_data* data, const double* values, int64_t size);
 /** Prior weights; trials of the binomial family. NULL: all 1. */
 PYMIXED_API int32_t pymixed_data_set_weights(pymixed_data* data, const double* values, int64_t size);
@@ -221,7 +222,8 @@ PYMIXED_API int32_t pymixed_options_set_hessian(pymixed_options* options, int32_
 PYMIXED_API int32_t pymixed_options_set_start(pymixed_options* options, const double* start, int64_t size);
 /** Bytes that the factorisation of a problem may take; 0: no limit, the default. Not of many responses. */
 PYMIXED_API int32_t pymixed_options_set_memory_limit(pymixed_options* options, double bytes);
-/** @param user  passed on; must stay until the last call with these options has returned */
+/** NULL: nobody is told.
+ * @param user  passed on; must stay until the last call with these options has returned */
 PYMIXED_API int32_t pymixed_options_set_callback(pymixed_options* options, pymixed_callback callback, void* user);
 /** @} */
 
@@ -317,8 +319,8 @@ PYMIXED_API int32_t pymixed_model_level_code(const pymixed_model* model, int64_t
                                              int32_t* code);
 
 /** Predictions for new rows: a column of X per coefficient, the factors and terms of the model, an offset; code -1 is
- * an unknown level, whose effects are 0. Response, weights and family are not read, and n_levels only as a count of at
- * least 1. `values` receives n_rows numbers. */
+ * an unknown level, whose effects are 0. A NaN makes its row's prediction one. Response, weights and family are not
+ * read, and n_levels only as a count of at least 1. `values` receives n_rows numbers. */
 PYMIXED_API int32_t pymixed_model_linear_predictor(const pymixed_model* model, const pymixed_data* data, double* values,
                                                    int64_t capacity);
 /** Variances of the errors of these, theta held. Known levels alone. The first call takes time. */
