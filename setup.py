@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import sysconfig
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -52,6 +53,10 @@ class BuildExt(build_ext):
             # what debuggers read, a third of the compiler's time and most of the wheel.
             extension.extra_compile_args += ["/O2", "/GL-"] if microsoft else ["-O3", "-g0", "-pthread"]
             extension.extra_link_args += [] if microsoft else ["-pthread"]
+            if sys.platform == "linux":  # templates of the standard library are exported otherwise
+                extension.extra_link_args += ["-Wl,--version-script=csrc/bindings/exports.map"]
+                if "-g0" in extension.extra_compile_args:  # pybind11 adds it unless CFLAGS ask for symbols
+                    extension.extra_link_args += ["-Wl,-s"]
         self.compiler.compile = file_by_file(self.compiler.compile, avx2_flags(microsoft))
         super().build_extensions()
 
