@@ -6,6 +6,7 @@ PYMIXED_PREFIX names an installation to test instead. CMAKE_CXX_COMPILER_LAUNCHE
 
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -123,6 +124,16 @@ def test_installation(prefix, name, programs, tmp_path):
     build(folder, f"-DCMAKE_PREFIX_PATH={prefix}")
     for program in programs:
         assert slope(folder / "build" / program) == 10.467
+
+
+def test_installation_is_not_for_wider_registers(prefix, tmp_path):
+    """Eigen's types and functions would be others. Only x86-64 has registers of several widths."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return
+    folder = host("find_package", tmp_path / "host")
+    configure(folder, f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_CXX_FLAGS=-mavx")
+    with pytest.raises(AssertionError, match="same_registers"):
+        run(CMAKE, "--build", folder / "build", "--target", "host")
 
 
 def test_wheel_with_the_flags_of_the_host(wheel_dir, tmp_path):

@@ -9,6 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+pytestmark = pytest.mark.source
+
+
 def of_inference(*modules: str) -> set[str]:
     """Modules of the folder _inference."""
     return {f"_inference.{name}" for name in modules}
@@ -217,6 +220,7 @@ def test_python_module_imports_only_from_layers_before_it(path):
 # ---- C++ -------------------------------------------------------------------------------------------------------------
 
 CPP_FILES = sorted(path for folder in ("include/pymixed", "src") for path in (ROOT / "csrc" / folder).iterdir())
+C_FILES = sorted((ROOT / "csrc/c_api").iterdir())
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -240,7 +244,7 @@ def test_cpp_file_includes_only_from_layers_before_it(path):
     assert not backward
 
 
-@pytest.mark.parametrize("path", CPP_FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("path", [*CPP_FILES, *C_FILES], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_core_knows_no_host_and_prints_nothing(path):
     code = COMMENT.sub("", path.read_text(encoding="utf-8"))
     assert not [header for header in INCLUDE.findall(code) if FORBIDDEN_HEADERS.fullmatch(header)]
@@ -252,3 +256,14 @@ def test_public_headers_include_no_private_ones():
     for path in public.glob("*.hpp"):
         for header in INCLUDE.findall(path.read_text(encoding="utf-8")):
             assert not (ROOT / "csrc/src" / header).exists(), f"{path.name} includes {header}"
+
+
+def test_the_c_interface_stands_on_public_headers_and_nothing_on_it():
+    own = {path.name for path in C_FILES} | {"pymixed.h"}
+    for path in C_FILES:
+        ours = [header for header in INCLUDE.findall(path.read_text(encoding="utf-8")) if "." in header]
+        assert all(header in own or header.startswith("pymixed/") for header in ours), path.name
+    for path in CPP_FILES:
+        assert not own & set(INCLUDE.findall(path.read_text(encoding="utf-8"))), path.name
+    header = (ROOT / "csrc/include/pymixed.h").read_text(encoding="utf-8")
+    assert set(INCLUDE.findall(header)) == {"stddef.h", "stdint.h", "pymixed/version.h"}

@@ -1,29 +1,13 @@
 #include "data.hpp"
 
-#include <cmath>
 #include <limits>
+
+#include "pymixed/host_rows.hpp"
 
 using namespace pymixed;
 using namespace pymixed::c_api;
 
 namespace {
-
-std::string in_row(Index i) {
-    return " in row " + std::to_string(i);
-}
-
-/// @param number  of the column in its list; -1: the only one
-void check_finite(const char* name, Index number, const ColumnView& column, Index n) {
-    for (Index i = 0; i < n && !column.is_constant(); ++i)
-        if (!std::isfinite(column[i]))
-            refuse(name + (number < 0 ? "" : " column " + std::to_string(number)), "finite numbers" + in_row(i),
-                   column[i]);
-}
-
-void check_finite(const char* name, const std::vector<ColumnView>& columns, Index n) {
-    for (std::size_t j = 0; j < columns.size(); ++j)
-        check_finite(name, static_cast<Index>(j), columns[j], n);
-}
 
 void check_size(int64_t expected, int64_t size) {
     if (size != expected)
@@ -59,24 +43,16 @@ std::unique_ptr<Family> pymixed_data::whole_family() const {
 void pymixed_data::check_design() const {
     if (family == nullptr && !zero_inflation.empty())
         refuse("zero inflation", "a family (pymixed_data_set_family)", std::string("none"));
-    check_finite("fixed", rows.X, rows.n);
-    check_finite("term", rows.Z, rows.n);
-    check_finite("zero inflation", zero_inflation, rows.n);
-    if (rows.offset != nullptr)
-        check_finite("offset", -1, {rows.offset}, rows.n);
-    for (Index i = 0; i < rows.n && rows.weights != nullptr; ++i)
-        if (!(rows.weights[i] > 0.0) || std::isinf(rows.weights[i]))
-            refuse("weights", "positive numbers" + in_row(i), rows.weights[i]);
+    check_rows(layout(), rows, zero_inflation);
 }
 
 void pymixed_data::check_response() const {
     if (rows.y.data == nullptr)
         refuse("response", "values (pymixed_data_set_response)", std::string("none"));
-    check_finite("response", -1, rows.y, rows.n);
     if (family == nullptr)
-        return;
-    if (const Index i = first_unsuitable(family->support(), rows.n, rows.y.data, rows.weights); i >= 0)
-        refuse("response", to_string(family->support()) + in_row(i), rows.y[i]);
+        pymixed::check_response(rows);
+    else
+        pymixed::check_response(rows, *whole_family(), zero_inflation);
 }
 
 extern "C" {

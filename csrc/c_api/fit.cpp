@@ -24,8 +24,8 @@ std::unique_ptr<pymixed_problem> analysed(const pymixed_data& data, const pymixe
             std::make_unique<const Problem>(data.layout(), data.rows, Method::Automatic, options.memory_limit);
     else
         problem->generalized = std::make_unique<const GeneralizedProblem>(
-            data.layout(), data.rows, data.whole_family(), data.zero_inflation, Method::Automatic,
-            options.memory_limit, may_be_centred(data, options.n_nodes));
+            data.layout(), data.rows, data.whole_family(), data.zero_inflation, Method::Automatic, options.memory_limit,
+            may_be_centred(data, options.n_nodes));
     return problem;
 }
 
@@ -49,8 +49,7 @@ std::unique_ptr<pymixed_fit> fitted(const pymixed_problem& problem, const pymixe
 
 extern "C" {
 
-int32_t pymixed_problem_from_data(const pymixed_data* data, const pymixed_options* options,
-                                  pymixed_problem** problem) {
+int32_t pymixed_problem_from_data(const pymixed_data* data, const pymixed_options* options, pymixed_problem** problem) {
     return hand_over(problem, "problem", [&] { return analysed(given(data, "data"), options_or_defaults(options)); });
 }
 
@@ -69,8 +68,7 @@ int32_t pymixed_fit_from_problem(const pymixed_problem* problem, const pymixed_o
     return hand_over(fit, "fit", [&] { return fitted(given(problem, "problem"), options_or_defaults(options)); });
 }
 
-int32_t pymixed_fit_from_products(const pymixed_products* products, const pymixed_options* options,
-                                  pymixed_fit** fit) {
+int32_t pymixed_fit_from_products(const pymixed_products* products, const pymixed_options* options, pymixed_fit** fit) {
     return hand_over(fit, "fit", [&] {
         const pymixed_options wanted = options_or_defaults(options);
         const auto sums = std::make_shared<const CrossProducts>(given(products, "products").sums);

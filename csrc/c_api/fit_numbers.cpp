@@ -10,8 +10,10 @@ namespace {
 template <class Use>
 bool use_common(const pymixed_fit& handle, const MixedFit& fit, int32_t quantity, int64_t index, const Use& use) {
     const bool per_term = quantity == PYMIXED_TERM_COVARIANCE, per_factor = quantity == PYMIXED_MODES;
-    const Index position = checked_position(
-        "index", index, per_term ? handle.n_terms : per_factor ? handle.n_factors : 1);
+    const Index position = checked_position("index", index,
+                                            per_term     ? handle.n_terms
+                                            : per_factor ? handle.n_factors
+                                                         : 1);
     const auto one_of = [&](const auto& matrices) {
         if (matrices.empty())  // a fit without estimates
             use(Matrix());
@@ -110,8 +112,7 @@ void use_numbers(const pymixed_fit& fit, int32_t quantity, int64_t index, const 
 
 extern "C" {
 
-int32_t pymixed_fit_size(const pymixed_fit* fit, int32_t quantity, int64_t index, int64_t* n_rows,
-                         int64_t* n_columns) {
+int32_t pymixed_fit_size(const pymixed_fit* fit, int32_t quantity, int64_t index, int64_t* n_rows, int64_t* n_columns) {
     return guarded([&] {
         const Shape shape{given(n_rows, "n_rows"), given(n_columns, "n_columns")};
         use_numbers(given(fit, "fit"), quantity, index, shape);

@@ -1,5 +1,3 @@
-#include <mutex>
-
 #include "data.hpp"
 #include "numbers.hpp"
 #include "pymixed/saved_model.hpp"
@@ -8,8 +6,7 @@ using namespace pymixed;
 using namespace pymixed::c_api;
 
 struct pymixed_model {
-    mutable SavedModel value;
-    mutable std::mutex factoring{};  ///< SavedModel::prediction_variances() is for one thread at a time
+    SavedModel value;
 
     Index n_factors() const { return static_cast<Index>(value.factors().size()); }
     Index n_terms() const { return static_cast<Index>(value.terms().size()); }
@@ -53,9 +50,9 @@ void use_numbers(const pymixed_model& handle, int32_t quantity, int64_t index, c
         default:
             break;
     }
-    refuse_quantity(model.linear() ? "one that the file of a linear model has"
-                                   : "one that the file of a generalized model has",
-                    quantity);
+    refuse_quantity(
+        model.linear() ? "one that the file of a linear model has" : "one that the file of a generalized model has",
+        quantity);
 }
 
 const std::vector<std::string>& names_of(const pymixed_model& handle, int32_t names, int64_t index) {
@@ -124,9 +121,8 @@ int32_t pymixed_model_family(const pymixed_model* model, const char** distributi
 }
 
 int32_t pymixed_model_names_size(const pymixed_model* model, int32_t names, int64_t index, int64_t* size) {
-    return guarded([&] {
-        given(size, "size") = static_cast<int64_t>(names_of(given(model, "model"), names, index).size());
-    });
+    return guarded(
+        [&] { given(size, "size") = static_cast<int64_t>(names_of(given(model, "model"), names, index).size()); });
 }
 
 int32_t pymixed_model_name(const pymixed_model* model, int32_t names, int64_t index, int64_t position,
@@ -172,8 +168,11 @@ int32_t pymixed_model_variances(const pymixed_model* model, const pymixed_data* 
                                 int64_t capacity) {
     return guarded([&] {
         const Rows& rows = checked_rows(given(model, "model"), given(data, "data"));
-        const std::lock_guard<std::mutex> lock(model->factoring);
-        Copy{values, capacity}(model->value.prediction_variances(rows));
+        try {
+            Copy{values, capacity}(model->value.prediction_variances(rows));
+        } catch (const std::runtime_error& error) {  // products that are those of no fit
+            throw BadFile(error.what());
+        }
     });
 }
 

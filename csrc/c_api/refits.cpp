@@ -21,8 +21,8 @@ std::unique_ptr<pymixed_refits> fitted(const pymixed_data& data, const Responses
         return std::unique_ptr<pymixed_refits>(new pymixed_refits{std::move(refits), true, 0});
     }
     const std::unique_ptr<Family> family = data.whole_family();
-    Refits refits = fit_many(data.layout(), data.rows, *family, responses, options.generalized_many(),
-                             data.zero_inflation);
+    Refits refits =
+        fit_many(data.layout(), data.rows, *family, responses, options.generalized_many(), data.zero_inflation);
     return std::unique_ptr<pymixed_refits>(new pymixed_refits{std::move(refits), false, family->n_parameters()});
 }
 
@@ -45,6 +45,8 @@ void use_numbers(const pymixed_refits& handle, int32_t quantity, const Use& use)
             return use(fits.beta);
         case PYMIXED_COVARIANCE:
             return use(fits.covariance);
+        case PYMIXED_KEPT:
+            return use(reals(fits.kept));
         case PYMIXED_THETA:
             return use(fits.theta);
         case PYMIXED_SIGMA:
@@ -72,8 +74,7 @@ void use_numbers(const pymixed_refits& handle, int32_t quantity, const Use& use)
 extern "C" {
 
 int32_t pymixed_refits_from_data(const pymixed_data* data, const pymixed_options* options, const double* responses,
-                                 const double* weights, const double* offset, int64_t size,
-                                 pymixed_refits** refits) {
+                                 const double* weights, const double* offset, int64_t size, pymixed_refits** refits) {
     return hand_over(refits, "refits", [&] {
         const Index n = given(data, "data").rows.n;
         given(responses, "responses");

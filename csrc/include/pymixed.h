@@ -57,7 +57,7 @@ extern "C" {
 
 /** What functions return. The numbers below and in all enumerations never change. */
 enum pymixed_error {
-    PYMIXED_OK = 0,
+    PYMIXED_OK = 0,               /**< all went well */
     PYMIXED_INVALID_ARGUMENT = 1, /**< the message names it, what was expected and what was got */
     PYMIXED_OUT_OF_MEMORY = 2,    /**< of the machine, or of the limit in the options */
     PYMIXED_BAD_FILE = 3,         /**< not a model file, cut off, damaged or of a newer version */
@@ -66,7 +66,7 @@ enum pymixed_error {
 
 /** How a fit ended. With another status than PYMIXED_SUCCESS estimates are missing (size 0, NaN) or not a minimum. */
 enum pymixed_status {
-    PYMIXED_SUCCESS = 0,
+    PYMIXED_SUCCESS = 0,               /**< at a minimum, certified by what is left to gain */
     PYMIXED_ITERATION_LIMIT = 1,       /**< the limit of evaluations was reached before convergence */
     PYMIXED_NO_DESCENT = 2,            /**< no step lowers the criterion although its gradient is not zero */
     PYMIXED_INTERRUPTED = 3,           /**< by the callback */
@@ -94,24 +94,24 @@ enum pymixed_information {
  * factors, column-major, one term after the other. `index` is 0 unless it is said what it counts. Positions, counts and
  * statuses come as doubles, exactly. */
 enum pymixed_quantity {
-    PYMIXED_STATUS = 0,             /**< 1 (F): a pymixed_status */
-    PYMIXED_ROWS = 1,               /**< 1 (F): n; of many responses the rows that took part */
-    PYMIXED_OBJECTIVE = 2,          /**< 1 (F): minus twice the log-likelihood, by REML the restricted one */
-    PYMIXED_LOG_LIKELIHOOD = 3,     /**< 1 (F) */
-    PYMIXED_EXPECTED_GAIN = 4,      /**< 1: what another step would lower the objective by */
-    PYMIXED_EVALUATIONS = 5,        /**< 1 (F): of the criterion */
-    PYMIXED_GRADIENTS = 6,          /**< 1: of the criterion */
-    PYMIXED_COEFFICIENTS = 7,       /**< p (F: count x p, M): of the columns kept */
-    PYMIXED_COVARIANCE = 8,         /**< p x p (M): of the coefficients. F: count x p (p + 1) / 2, lower triangles row by
-                                         row; theta held unless pymixed_options_set_hessian() asks otherwise */
-    PYMIXED_KEPT = 9,               /**< p: positions of the columns of X that have a coefficient */
-    PYMIXED_ALIASED = 10,           /**< positions of those that depend on others and were dropped */
-    PYMIXED_THETA = 11,             /**< m (F: count x m, M) */
-    PYMIXED_SIGMA = 12,             /**< 1 (F, M): residual standard deviation of a row of weight 1; of linear models */
-    PYMIXED_PWRSS = 13,             /**< 1: penalised weighted residual sum of squares; of linear models */
-    PYMIXED_TERM_COVARIANCE = 14,   /**< c x c: of the random effects of term `index` */
-    PYMIXED_MODES = 15,             /**< levels x columns (M): conditional modes of the effects of factor `index`, the
-                                         columns of its terms one after the other */
+    PYMIXED_STATUS = 0,           /**< 1 (F): a pymixed_status */
+    PYMIXED_ROWS = 1,             /**< 1 (F): n; of many responses the rows that took part */
+    PYMIXED_OBJECTIVE = 2,        /**< 1 (F): minus twice the log-likelihood, by REML the restricted one */
+    PYMIXED_LOG_LIKELIHOOD = 3,   /**< 1 (F) */
+    PYMIXED_EXPECTED_GAIN = 4,    /**< 1: what another step would lower the objective by */
+    PYMIXED_EVALUATIONS = 5,      /**< 1 (F): of the criterion */
+    PYMIXED_GRADIENTS = 6,        /**< 1: of the criterion */
+    PYMIXED_COEFFICIENTS = 7,     /**< p (F: count x p, M): of the columns kept */
+    PYMIXED_COVARIANCE = 8,       /**< p x p (M): of the coefficients. F: count x p (p + 1) / 2, lower triangles row by
+                                       row; theta held unless pymixed_options_set_hessian() asks otherwise */
+    PYMIXED_KEPT = 9,             /**< p (F, as of one fit): positions of the columns of X that have a coefficient */
+    PYMIXED_ALIASED = 10,         /**< positions of those that depend on others and were dropped */
+    PYMIXED_THETA = 11,           /**< m (F: count x m, M) */
+    PYMIXED_SIGMA = 12,           /**< 1 (F, M): residual standard deviation of a row of weight 1; of linear models */
+    PYMIXED_PWRSS = 13,           /**< 1: penalised weighted residual sum of squares; of linear models */
+    PYMIXED_TERM_COVARIANCE = 14, /**< c x c: of the random effects of term `index` */
+    PYMIXED_MODES = 15,           /**< levels x columns (M): conditional modes of the effects of factor `index`, the
+                                       columns of its terms one after the other */
     PYMIXED_FAMILY_PARAMETERS = 16, /**< r (F: count x r): unconstrained, logarithm of a dispersion or shape, logit of a
                                          power; of generalized models, as the following */
     PYMIXED_ZERO_COEFFICIENTS = 17, /**< s (F: count x s, M): logit of the probability of a structural zero */
@@ -130,7 +130,7 @@ enum pymixed_names {
 };
 
 typedef struct pymixed_data pymixed_data;         /**< a specification of rows and model; borrows the host's arrays */
-typedef struct pymixed_options pymixed_options;   /**< how a model is fitted; wherever they are const, NULL: the defaults */
+typedef struct pymixed_options pymixed_options;   /**< how a model is fitted; to every fit NULL: the defaults */
 typedef struct pymixed_problem pymixed_problem;   /**< what a fit needs and never changes; holds no borrowed array */
 typedef struct pymixed_fit pymixed_fit;           /**< a fitted model, a value */
 typedef struct pymixed_refits pymixed_refits;     /**< fits of one design to many responses, a value */
@@ -146,15 +146,18 @@ PYMIXED_API const char* pymixed_status_message(int32_t status);
 
 /** @name Data
  *
- * Rows of a data set and the columns, factors and terms of a model. Arrays are borrowed: they must stay, unchanged, until
- * the last call that reads the data has returned. Their numbers are read and checked then: infinite and undefined ones,
- * weights that are not positive, codes outside 0 .. n_levels - 1 and responses outside the family's range are invalid
- * arguments of that call.
+ * Rows of a data set and the columns, factors and terms of a model. Arrays are borrowed: they must stay, unchanged,
+ * until the last call that reads the data has returned. Their numbers are read and checked then: infinite and undefined
+ * ones, weights that are not positive, codes outside 0 .. n_levels - 1 and responses outside the family's range are
+ * invalid arguments of that call, whose message says y for the response, X[j] and Z[j] for columns of the fixed effects
+ * and of the terms, counted from 0 over all calls.
  *
  * `size` is the number of elements of the array: n_rows, or a multiple of it for a matrix of several columns. Where
  * columns are NULL they are the constant 1, `size` is then n_rows.
  * @{ */
+/** Data of `n_rows` rows, at least 1, of a linear model as yet without columns. */
 PYMIXED_API int32_t pymixed_data_new(int64_t n_rows, pymixed_data** data);
+/** NULL is allowed. The arrays that are borrowed stay the host's. */
 PYMIXED_API void pymixed_data_free(pymixed_data* data);
 /** Not needed for cross-products' layout alone nor for many responses; proportions for the binomial family. */
 PYMIXED_API int32_t pymixed_data_set_response(pymixed_data* data, const double* values, int64_t size);
@@ -164,9 +167,10 @@ PYMIXED_API int32_t pymixed_data_set_weights(pymixed_data* data, const double* v
 PYMIXED_API int32_t pymixed_data_set_offset(pymixed_data* data, const double* values, int64_t size);
 /** Appends columns to X. */
 PYMIXED_API int32_t pymixed_data_add_fixed(pymixed_data* data, const double* columns, int64_t size);
-/** Appends a grouping factor: the level of each row, counted from 0. Factors are numbered in the order of these calls. */
+/** Appends a grouping factor: the level of each row, counted from 0. Factors count from 0 in the order of these
+ * calls. */
 PYMIXED_API int32_t pymixed_data_add_factor(pymixed_data* data, const int32_t* codes, int64_t size, int64_t n_levels);
-/** Appends a term without columns on a factor that was added before. Terms are numbered in the order of these calls.
+/** Appends a term without columns on a factor that was added before. Terms count from 0 in the order of these calls.
  * @param structure  a pymixed_structure */
 PYMIXED_API int32_t pymixed_data_add_term(pymixed_data* data, int64_t factor, int32_t structure);
 /** Appends columns to the last term. */
@@ -191,7 +195,9 @@ PYMIXED_API int32_t pymixed_data_add_zero_inflation(pymixed_data* data, const do
  * @return 0 to go on; otherwise the fit stops with PYMIXED_INTERRUPTED. It must return: no jump, no exception. */
 typedef int32_t (*pymixed_callback)(void* user, int64_t done, int64_t count, double objective);
 
+/** The defaults. */
 PYMIXED_API int32_t pymixed_options_new(pymixed_options** options);
+/** NULL is allowed. */
 PYMIXED_API void pymixed_options_free(pymixed_options* options);
 /** Linear models: 1 residual maximum likelihood (the default), 0 maximum likelihood. */
 PYMIXED_API int32_t pymixed_options_set_reml(pymixed_options* options, int32_t reml);
@@ -225,14 +231,18 @@ PYMIXED_API int32_t pymixed_options_set_callback(pymixed_options* options, pymix
  * are read. */
 PYMIXED_API int32_t pymixed_problem_from_data(const pymixed_data* data, const pymixed_options* options,
                                               pymixed_problem** problem);
+/** NULL is allowed. */
 PYMIXED_API void pymixed_problem_free(pymixed_problem* problem);
 
 /** Fits a model, generalized where the data have a family. */
 PYMIXED_API int32_t pymixed_fit_from_data(const pymixed_data* data, const pymixed_options* options, pymixed_fit** fit);
+/** Fits a model that is analysed; with the response that it came with. */
 PYMIXED_API int32_t pymixed_fit_from_problem(const pymixed_problem* problem, const pymixed_options* options,
                                              pymixed_fit** fit);
+/** Fits a linear model to sums over rows, which stay as they are. */
 PYMIXED_API int32_t pymixed_fit_from_products(const pymixed_products* products, const pymixed_options* options,
                                               pymixed_fit** fit);
+/** NULL is allowed. */
 PYMIXED_API void pymixed_fit_free(pymixed_fit* fit);
 /** Shape of a pymixed_quantity; vectors and numbers have one column. */
 PYMIXED_API int32_t pymixed_fit_size(const pymixed_fit* fit, int32_t quantity, int64_t index, int64_t* n_rows,
@@ -251,6 +261,7 @@ PYMIXED_API int32_t pymixed_fit_get(const pymixed_fit* fit, int32_t quantity, in
 PYMIXED_API int32_t pymixed_refits_from_data(const pymixed_data* data, const pymixed_options* options,
                                              const double* responses, const double* weights, const double* offset,
                                              int64_t size, pymixed_refits** refits);
+/** NULL is allowed. */
 PYMIXED_API void pymixed_refits_free(pymixed_refits* refits);
 /** As pymixed_fit_size(): a row per response. */
 PYMIXED_API int32_t pymixed_refits_size(const pymixed_refits* refits, int32_t quantity, int64_t* n_rows,
@@ -262,11 +273,13 @@ PYMIXED_API int32_t pymixed_refits_get(const pymixed_refits* refits, int32_t qua
 
 /** @name Cross-products
  *
- * Sums over rows, all that a linear model needs: data larger than memory come in batches, each a pymixed_data of the same
- * factors, levels, terms and columns. The intercept is the column that is NULL in all batches; a column of numbers is not
- * taken for it.
+ * Sums over rows, all that a linear model needs: data larger than memory come in batches, each a pymixed_data of the
+ * same factors, levels, terms and columns. The intercept is the column that is NULL in all batches; a column of numbers
+ * is not taken for it.
  * @{ */
+/** Sums over the rows of a first batch. */
 PYMIXED_API int32_t pymixed_products_from_data(const pymixed_data* data, pymixed_products** products);
+/** NULL is allowed. */
 PYMIXED_API void pymixed_products_free(pymixed_products* products);
 /** Adds rows. */
 PYMIXED_API int32_t pymixed_products_add(pymixed_products* products, const pymixed_data* data);
@@ -280,6 +293,7 @@ PYMIXED_API int32_t pymixed_products_rows(const pymixed_products* products, int6
  * @{ */
 /** Reads what `solution.save` of the Python package wrote; `bytes` are not kept. */
 PYMIXED_API int32_t pymixed_model_from_bytes(const void* bytes, int64_t size, pymixed_model** model);
+/** NULL is allowed. */
 PYMIXED_API void pymixed_model_free(pymixed_model* model);
 /** As pymixed_fit_size(). */
 PYMIXED_API int32_t pymixed_model_size(const pymixed_model* model, int32_t quantity, int64_t index, int64_t* n_rows,
@@ -294,15 +308,16 @@ PYMIXED_API int32_t pymixed_model_name(const pymixed_model* model, int32_t names
                                        const char** name);
 /** Names of distribution and link, which belong to the model; NULL of a linear one. */
 PYMIXED_API int32_t pymixed_model_family(const pymixed_model* model, const char** distribution, const char** link);
-/** Number of terms; grouping factor and pymixed_structure of one. */
+/** Number of terms. */
 PYMIXED_API int32_t pymixed_model_terms(const pymixed_model* model, int64_t* n_terms);
+/** Grouping factor and pymixed_structure of a term. */
 PYMIXED_API int32_t pymixed_model_term(const pymixed_model* model, int64_t term, int64_t* factor, int32_t* structure);
 /** Code of a level, -1 where the factor has none of that label. */
 PYMIXED_API int32_t pymixed_model_level_code(const pymixed_model* model, int64_t factor, const char* label,
                                              int32_t* code);
 
-/** Predictions for new rows: a column of X per coefficient, the factors and terms of the model, an offset; code -1 is an
- * unknown level, whose effects are 0. Response, weights and family are not read, and n_levels only as a count of at
+/** Predictions for new rows: a column of X per coefficient, the factors and terms of the model, an offset; code -1 is
+ * an unknown level, whose effects are 0. Response, weights and family are not read, and n_levels only as a count of at
  * least 1. `values` receives n_rows numbers. */
 PYMIXED_API int32_t pymixed_model_linear_predictor(const pymixed_model* model, const pymixed_data* data, double* values,
                                                    int64_t capacity);

@@ -1,4 +1,4 @@
-#include "host_rows.hpp"
+#include "pymixed/host_rows.hpp"
 
 #include <cmath>
 #include <cstdio>
@@ -33,7 +33,7 @@ void check_finite(const std::string& name, const ColumnView& column, Index n) {
         return;
     for (Index i = 0; i < n; ++i)
         if (!std::isfinite(column[i]))
-            refuse(name, "finite values", shown(column[i]) + " in row " + std::to_string(i));
+            refuse(name, "finite numbers", shown(column[i]) + " in row " + std::to_string(i));
 }
 
 void check_count(const char* name, Index expected, std::size_t got, const char* what) {
@@ -45,29 +45,29 @@ void check_count(const char* name, Index expected, std::size_t got, const char* 
 
 void check_rows(const RandomEffects& layout, const Rows& rows, const std::vector<ColumnView>& zero_inflation) {
     if (rows.n < 1)
-        refuse("rows.n", "at least one row", std::to_string(rows.n));
-    check_count("rows.codes", static_cast<Index>(layout.factors().size()), rows.codes.size(), "grouping factors");
-    check_count("rows.Z", layout.n_columns(), rows.Z.size(), "columns of the terms");
+        refuse("n", "at least one row", std::to_string(rows.n));
+    check_count("codes", static_cast<Index>(layout.factors().size()), rows.codes.size(), "grouping factors");
+    check_count("Z", layout.n_columns(), rows.Z.size(), "columns of the terms");
     for (std::size_t f = 0; f < rows.codes.size(); ++f)
         if (rows.codes[f] == nullptr)
-            refuse(at("rows.codes", f), "n codes", "a null pointer");
+            refuse(at("codes", f), "n codes", "a null pointer");
     for (std::size_t j = 0; j < rows.X.size(); ++j)
-        check_finite(at("rows.X", j), rows.X[j], rows.n);
+        check_finite(at("X", j), rows.X[j], rows.n);
     for (std::size_t j = 0; j < rows.Z.size(); ++j)
-        check_finite(at("rows.Z", j), rows.Z[j], rows.n);
+        check_finite(at("Z", j), rows.Z[j], rows.n);
     for (std::size_t j = 0; j < zero_inflation.size(); ++j)
         check_finite(at("zero_inflation", j), zero_inflation[j], rows.n);
     if (rows.offset != nullptr)
-        check_finite("rows.offset", {rows.offset}, rows.n);
+        check_finite("offset", {rows.offset}, rows.n);
     for (Index i = 0; rows.weights != nullptr && i < rows.n; ++i)
         if (!(rows.weights[i] > 0.0 && std::isfinite(rows.weights[i])))
-            refuse("rows.weights", "positive numbers", shown(rows.weights[i]) + " in row " + std::to_string(i));
+            refuse("weights", "positive numbers", shown(rows.weights[i]) + " in row " + std::to_string(i));
 }
 
 void check_response(const Rows& rows) {
     if (rows.y.is_constant())
-        refuse("rows.y", "n values", "a null pointer");
-    check_finite("rows.y", rows.y, rows.n);
+        refuse("y", "n values", "a null pointer");
+    check_finite("y", rows.y, rows.n);
 }
 
 void check_response(const Rows& rows, const Family& family, const std::vector<ColumnView>& zero_inflation) {
@@ -78,15 +78,8 @@ void check_response(const Rows& rows, const Family& family, const std::vector<Co
     for (Index i = 0; i < rows.n; ++i) {
         const double y = rows.y[i];
         if (first_unsuitable(family.support(), 1, &y, rows.weights == nullptr ? nullptr : rows.weights + i) == 0)
-            refuse("rows.y", to_string(family.support()), shown(y) + " in row " + std::to_string(i));
+            refuse("y", to_string(family.support()), shown(y) + " in row " + std::to_string(i));
     }
-}
-
-void check_start(const Vector& start, Index expected) {
-    if (start.size() != 0 && start.size() != expected)
-        refuse("options.fit.start", std::to_string(expected) + " values", std::to_string(start.size()));
-    if (!start.allFinite())
-        refuse("options.fit.start", "finite values", "others");
 }
 
 }  // namespace pymixed

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "host_rows.hpp"
+#include "pymixed/host_rows.hpp"
 #include "uncertainty.hpp"
 
 namespace pymixed {
@@ -60,6 +60,15 @@ void check_options(int n_threads, const FitOptions& options) {
     if (options.newton.max_evaluations < 1)
         throw std::invalid_argument("options.fit.newton.max_evaluations: expected at least 1, got " +
                                     std::to_string(options.newton.max_evaluations));
+}
+
+/// A start of `expected` values, or none.
+void check_start(const Vector& start, Index expected) {
+    if (start.size() != 0 && start.size() != expected)
+        throw std::invalid_argument("options.fit.start: expected " + std::to_string(expected) + " values, got " +
+                                    std::to_string(start.size()));
+    if (!start.allFinite())
+        throw std::invalid_argument("options.fit.start: expected finite numbers, got others");
 }
 
 void check_responses(const Responses& responses) {

@@ -28,10 +28,14 @@ Refits::Refits(Index count, Index p, Index m, Index n_extra, Index n_uncertain)
 }
 
 Refits::Refits(Index count, const Problem& problem, bool uncertainty)
-    : Refits(count, problem.p(), problem.layout().n_theta(), 1, uncertainty ? problem.layout().n_theta() + 1 : 0) {}
+    : Refits(count, problem.p(), problem.layout().n_theta(), 1, uncertainty ? problem.layout().n_theta() + 1 : 0) {
+    kept = problem.kept();
+}
 
 Refits::Refits(Index count, const GeneralizedProblem& problem)
-    : Refits(count, problem.p(), problem.n_theta(), problem.family().n_parameters() + problem.n_zero(), 0) {}
+    : Refits(count, problem.p(), problem.n_theta(), problem.family().n_parameters() + problem.n_zero(), 0) {
+    kept = problem.linear().kept();
+}
 
 void Refits::set_coefficients(Index row, const Vector& values, const Matrix& V, const std::vector<Index>& columns) {
     for (std::size_t i = 0; i < columns.size(); ++i) {

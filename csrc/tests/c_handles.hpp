@@ -26,13 +26,26 @@ using Refits = std::unique_ptr<pymixed_refits, Free<pymixed_refits, pymixed_refi
 using Products = std::unique_ptr<pymixed_products, Free<pymixed_products, pymixed_products_free>>;
 using Model = std::unique_ptr<pymixed_model, Free<pymixed_model, pymixed_model_free>>;
 
-#define CHECK_OK(call)                                                                              \
-    do {                                                                                            \
-        const int32_t code_of_call = (call);                                                        \
-        check::report(code_of_call == PYMIXED_OK, __FILE__, __LINE__, #call);                       \
-        if (code_of_call != PYMIXED_OK)                                                             \
-            std::printf("    %d: %s\n", static_cast<int>(code_of_call), pymixed_last_error());      \
+#define CHECK_OK(call)                                                                         \
+    do {                                                                                       \
+        const int32_t code_of_call = (call);                                                   \
+        check::report(code_of_call == PYMIXED_OK, __FILE__, __LINE__, #call);                  \
+        if (code_of_call != PYMIXED_OK)                                                        \
+            std::printf("    %d: %s\n", static_cast<int>(code_of_call), pymixed_last_error()); \
     } while (false)
+
+/// A call must return this code and leave this message.
+inline void report_refusal(int32_t code, int32_t expected_code, const char* expected, const char* file, int line,
+                           const char* call) {
+    const std::string message = pymixed_last_error();
+    check::report(code == expected_code && message == expected, file, line, call);
+    if (code != expected_code || message != expected)
+        std::printf("    %d: %s\n", static_cast<int>(code), message.c_str());
+}
+
+#define CHECK_REFUSED(call, message) \
+    c_handles::report_refusal((call), PYMIXED_INVALID_ARGUMENT, (message), __FILE__, __LINE__, #call)
+#define CHECK_NULL(call, name) CHECK_REFUSED(call, name ": expected a pointer, got NULL")
 
 /// The handle that make(Handle**, arguments...) gives.
 template <class Pointer, class Make, class... Arguments>

@@ -79,8 +79,8 @@ void check_common(const Fit& found, const pymixed::MixedFit& expected) {
         CHECK(kept(j) == static_cast<double>(expected.kept[j]));
     CHECK(numbers(found, PYMIXED_ALIASED).size() == static_cast<Index>(expected.aliased.size()));
     for (std::size_t i = 0; i < expected.term_covariances.size(); ++i)
-        CHECK(same_bits(numbers(found, PYMIXED_TERM_COVARIANCE, static_cast<int64_t>(i)),
-                        expected.term_covariances[i]));
+        CHECK(
+            same_bits(numbers(found, PYMIXED_TERM_COVARIANCE, static_cast<int64_t>(i)), expected.term_covariances[i]));
     for (std::size_t f = 0; f < expected.modes.size(); ++f)
         CHECK(same_bits(numbers(found, PYMIXED_MODES, static_cast<int64_t>(f)), expected.modes[f]));
 }
@@ -197,8 +197,7 @@ TEST("quadrature over a vector-valued term") {
     CHECK_OK(pymixed_options_set_nodes(options.get(), 5));
     pymixed::GlmmOptions same;
     same.n_nodes = 5;
-    const auto expected =
-        fit_glmm(design.layout(), rows_of(design), *pymixed::make_family("poisson", "log"), same);
+    const auto expected = fit_glmm(design.layout(), rows_of(design), *pymixed::make_family("poisson", "log"), same);
     check_same(fit_of(data, options), expected);
     const Problem problem = made<Problem>(pymixed_problem_from_data, data.get(), options.get());
     check_same(made<Fit>(pymixed_fit_from_problem, problem.get(), options.get()), expected);

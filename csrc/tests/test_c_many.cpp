@@ -46,6 +46,7 @@ void check_common(const Refits& found, const pymixed::Refits& expected) {
     CHECK(same_bits(numbers(found, PYMIXED_COEFFICIENTS), expected.beta));
     CHECK(same_bits(numbers(found, PYMIXED_COVARIANCE), expected.covariance));
     CHECK(same_bits(numbers(found, PYMIXED_THETA), expected.theta));
+    CHECK(same_bits(numbers(found, PYMIXED_KEPT), reals(expected.kept)));
     CHECK(numbers(found, PYMIXED_LOG_LIKELIHOOD)(0) == -0.5 * expected.objective[0]);
 }
 
@@ -172,9 +173,11 @@ void check_model(const char* name) {
 }  // namespace
 
 TEST("many responses of a linear model") {
-    const Design design = linear_design();
+    Design design = linear_design();
+    design.X.col(1).setConstant(2.0);  // depends on the intercept
     Matrix Y(300, 4), weights = Matrix::Constant(300, 4, 2.0), offset = Matrix::Constant(300, 4, 0.25);
     Y << design.y, 2.0 * design.y.reverse(), Vector::Ones(300), design.y;
+    Y(5, 2) = HUGE_VAL;
     Y(7, 3) = NAN;
     const Data data = data_of(design);
     const Options options = c_handles::options();
@@ -190,6 +193,7 @@ TEST("many responses of a linear model") {
         CHECK(numbers(found, PYMIXED_STATUS)(0) == PYMIXED_SUCCESS);
         CHECK(numbers(found, PYMIXED_STATUS)(2) == PYMIXED_INVALID_RESPONSE);
         CHECK(numbers(found, PYMIXED_ROWS)(3) == 299.0);
+        CHECK(numbers(found, PYMIXED_COEFFICIENTS).cols() == 2 && numbers(found, PYMIXED_KEPT)(1) == 2.0);
     }
     const Refits nothing = made<Refits>(pymixed_refits_from_data, data.get(), defaults, Y.data(), none, none, Index{0});
     CHECK(numbers(nothing, PYMIXED_COEFFICIENTS).rows() == 0);
@@ -210,8 +214,8 @@ TEST("many responses of a generalized model, without a response of the design") 
     CHECK_OK(pymixed_data_add_zero_inflation(data.get(), nullptr, 300));
     const Options options = c_handles::options();
     CHECK_OK(pymixed_options_set_hessian(options.get(), 1));
-    const Refits found = made<Refits>(pymixed_refits_from_data, data.get(), options.get(), Y.data(), none, none,
-                                      Y.size());
+    const Refits found =
+        made<Refits>(pymixed_refits_from_data, data.get(), options.get(), Y.data(), none, none, Y.size());
 
     pymixed::Rows rows = rows_of(design);
     rows.codes.pop_back();
@@ -281,8 +285,7 @@ TEST("a linear model from a file") {
     const char *distribution = "", *link = "";
     CHECK_OK(pymixed_model_family(model.get(), &distribution, &link));
     CHECK(distribution == nullptr && link == nullptr);
-    CHECK(numbers(model, PYMIXED_SIGMA)(0) ==
-          pymixed::SavedModel::read(bytes.data(), bytes.size()).sigma());
+    CHECK(numbers(model, PYMIXED_SIGMA)(0) == pymixed::SavedModel::read(bytes.data(), bytes.size()).sigma());
 }
 
 TEST("a generalized model from a file") {

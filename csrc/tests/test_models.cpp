@@ -233,17 +233,17 @@ TEST("what does not fit is refused, with its place") {
     std::vector<std::int32_t> codes = design.codes[0];
     codes[5] = 30;
     CHECK(refused([](Rows&) {}).empty());
-    CHECK(begins(refused([](Rows& rows) { rows.n = 0; }), "rows.n: expected at least one row, got 0"));
-    CHECK(begins(refused([](Rows& rows) { rows.y = {}; }), "rows.y: expected n values, got a null pointer"));
-    CHECK(refused([&](Rows& rows) { rows.y = {bad.data()}; }) == "rows.y: expected finite values, got nan in row 3");
-    CHECK(begins(refused([&](Rows& rows) { rows.X[1] = {bad.data()}; }), "rows.X[1]: expected finite"));
-    CHECK(begins(refused([&](Rows& rows) { rows.Z[1] = {bad.data()}; }), "rows.Z[1]: expected finite"));
-    CHECK(begins(refused([&](Rows& rows) { rows.offset = bad.data(); }), "rows.offset: expected finite"));
+    CHECK(begins(refused([](Rows& rows) { rows.n = 0; }), "n: expected at least one row, got 0"));
+    CHECK(begins(refused([](Rows& rows) { rows.y = {}; }), "y: expected n values, got a null pointer"));
+    CHECK(refused([&](Rows& rows) { rows.y = {bad.data()}; }) == "y: expected finite numbers, got nan in row 3");
+    CHECK(begins(refused([&](Rows& rows) { rows.X[1] = {bad.data()}; }), "X[1]: expected finite"));
+    CHECK(begins(refused([&](Rows& rows) { rows.Z[1] = {bad.data()}; }), "Z[1]: expected finite"));
+    CHECK(begins(refused([&](Rows& rows) { rows.offset = bad.data(); }), "offset: expected finite"));
     CHECK(refused([&](Rows& rows) { rows.weights = weights.data(); }) ==
-          "rows.weights: expected positive numbers, got 0 in row 4");
-    CHECK(begins(refused([](Rows& rows) { rows.Z.pop_back(); }), "rows.Z: expected 3 columns of the terms, got 2"));
-    CHECK(begins(refused([](Rows& rows) { rows.codes.pop_back(); }), "rows.codes: expected 2 grouping factors, got 1"));
-    CHECK(begins(refused([](Rows& rows) { rows.codes[1] = nullptr; }), "rows.codes[1]: expected n codes"));
+          "weights: expected positive numbers, got 0 in row 4");
+    CHECK(begins(refused([](Rows& rows) { rows.Z.pop_back(); }), "Z: expected 3 columns of the terms, got 2"));
+    CHECK(begins(refused([](Rows& rows) { rows.codes.pop_back(); }), "codes: expected 2 grouping factors, got 1"));
+    CHECK(begins(refused([](Rows& rows) { rows.codes[1] = nullptr; }), "codes[1]: expected n codes"));
     CHECK(begins(refused([&](Rows& rows) { rows.codes[0] = codes.data(); }), "codes: expected 0 to 29, got 30"));
     CHECK(begins(refused([](Rows& rows) { rows.n = 3; }), "X: expected more rows"));
 
@@ -261,8 +261,8 @@ TEST("what does not fit is refused, with its place") {
     CHECK(begins(refusal([&] { fit_many(layout, design.rows(), {nullptr, nullptr, nullptr, 2}); }),
                  "responses.y: expected n x count values"));
     const auto poisson = make_family("poisson", "log"), binomial = make_family("binomial", "logit");
-    CHECK(begins(refusal([&] { fit_glmm(layout, design.rows(), *poisson); }), "rows.y: expected counts 0, 1, 2, ..."));
-    CHECK(begins(refusal([&] { fit_glmm(layout, design.rows(), *binomial); }), "rows.y: expected proportions"));
+    CHECK(begins(refusal([&] { fit_glmm(layout, design.rows(), *poisson); }), "y: expected counts 0, 1, 2, ..."));
+    CHECK(begins(refusal([&] { fit_glmm(layout, design.rows(), *binomial); }), "y: expected proportions"));
     const Design counts = count_design();
     CHECK(begins(refusal([&] { fit_glmm(counts.layout(), counts.rows(), *poisson, {}, {ColumnView{}}); }),
                  "zero_inflation: expected no columns, got 1"));

@@ -281,7 +281,13 @@ TEST("what does not fit is refused") {
     newer["format"] = integers({2});
     CHECK_THROWS(read(newer), ArchiveError);
 
-    SavedModel model = read(linear.archive);
+    Archive wide = linear.archive;  // a small file of a layout of gigabytes, if it were made
+    const Index many = 1 << 14;
+    wide["terms.0.columns"] = std::vector<std::string>(many);
+    wide["modes.0"] = NumberArray{NumberType::Float64, {20, many}, std::vector<double>(20 * many), {}};
+    CHECK_THROWS(read(wide), std::invalid_argument);
+
+    const SavedModel model = read(linear.archive);
     Design wrong = linear.design;
     wrong.codes[1][3] = 9;
     CHECK_THROWS(model.linear_predictor(wrong.rows()), std::invalid_argument);

@@ -3,7 +3,8 @@
  *     PKG_CPPFLAGS=-Iinclude PKG_LIBS="-Llib -lpymixed_c" R CMD SHLIB pymixed.c
  *
  * R's integers are 32 bits, its factors count from 1, its matrices are column-major as ours. Rf_error() jumps, so that
- * what a function has allocated must be R's to free: a handle is under its external pointer before anything can fail. */
+ * what a function has allocated must be R's to free: a handle is under its external pointer before anything can fail.
+ */
 
 #include <R.h>
 #include <R_ext/Rdynload.h>

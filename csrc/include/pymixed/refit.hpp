@@ -91,6 +91,8 @@ struct Refits {
     /// What Satterthwaite's method needs.
     void set_uncertainty(Index row, const VarianceUncertainty& found, const std::vector<Index>& columns);
 
+    std::vector<Index> kept;  ///< positions of the columns of X that have a coefficient
+
     RowMatrix beta;        ///< as in ModelPoint
     RowMatrix theta;       ///< as in ModelPoint
     RowMatrix extra;       ///< as in ModelPoint
