@@ -115,7 +115,7 @@ def prefix(request, tmp_path_factory) -> Path:
 
 def test_add_subdirectory(embedded):
     assert slope(embedded / "build/host") == 10.467
-    assert not list(embedded.rglob("*pymixed_c.*"))  # nobody links it
+    assert not list(embedded.rglob("libpymixed_c*"))  # nobody links it
 
 
 @pytest.mark.parametrize(("name", "programs"), [("find_package", ["host", "host_c"]), ("find_package_c", ["host_c"])])
