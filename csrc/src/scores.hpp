@@ -29,7 +29,7 @@ class Scores {
     const Matrix& information() const { return information_; }
 
     const Matrix& weights() const { return W_; }               ///< W
-    const RowMatrix& tail_solution() const { return QF_; }    ///< Q F, q x P
+    const RowMatrix& tail_solution() const { return QF_; }     ///< Q F, q x P
     const RowMatrix& tail_rows() const { return tail_rows_; }  ///< [G, s] of the tail
     /// [G, s] of the leading levels first .. last - 1 (at most PenalizedLeastSquares::batch), c x P each.
     const RowMatrix& leading_rows(const PenalizedLeastSquares& pls, Index first, Index last);
