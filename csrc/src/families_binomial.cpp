@@ -80,7 +80,7 @@ struct Beta {
         const double precision = bounded_exp(log_precision_);
         if (gradient != nullptr)
             *gradient += weight * precision * digamma(precision);
-        return weight * (std::lgamma(precision) - std::log(y) - std::log1p(-y));
+        return weight * (log_gamma(precision) - std::log(y) - std::log1p(-y));
     }
     static double start(double y, double, double) { return y; }
     double draw(const LogProbabilities& log_of, double, Random& random) const {
@@ -103,7 +103,7 @@ struct Beta {
     Side side(double log_y, double log_probability) const {
         const double a = bounded_exp(log_precision_ + log_probability);
         Side side{};
-        side.l = a * log_y - std::lgamma(a);
+        side.l = a * log_y - log_gamma(a);
         if constexpr (order >= 1) {
             side.d1 = a * (log_y - digamma(a));
             side.information = a * a * trigamma(a);

@@ -47,7 +47,7 @@ struct Gamma {
         const double log_shape = std::log(shape_), log_y = std::log(y);
         if (gradient != nullptr)
             *gradient -= weight * shape_ * (log_shape + 1.0 - digamma(shape_) + log_y);
-        return weight * (shape_ * log_shape + (shape_ - 1.0) * log_y - std::lgamma(shape_));
+        return weight * (shape_ * log_shape + (shape_ - 1.0) * log_y - log_gamma(shape_));
     }
     static double start(double y, double, double) { return y; }
     double draw(const LinkPoint& m, double weight, Random& random) const {

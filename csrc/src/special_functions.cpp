@@ -1,5 +1,7 @@
 #include "special_functions.hpp"
 
+#include <math.h>  // lgamma_r
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -88,6 +90,15 @@ double tetragamma(double x) {
     return shift + evaluate(psi2, 1.0 / x);
 }
 
+double log_gamma(double x) {
+#ifdef _WIN32  // has no such variable
+    return std::lgamma(x);
+#else
+    int sign;
+    return ::lgamma_r(x, &sign);
+#endif
+}
+
 double log1p_minus_share(double x) {
     const double share = x / (1.0 + x);
     return std::abs(x) > 0.25 ? std::log1p(x) - share : log1p_minus(x) + x * share;
@@ -97,7 +108,7 @@ double log_factorial(double y) {
     static const std::array<double, 256> table = [] {
         std::array<double, 256> values{};
         for (std::size_t k = 0; k < values.size(); ++k)
-            values[k] = std::lgamma(static_cast<double>(k) + 1.0);
+            values[k] = log_gamma(static_cast<double>(k) + 1.0);
         return values;
     }();
     if (y < static_cast<double>(table.size())) {
@@ -105,7 +116,7 @@ double log_factorial(double y) {
         if (static_cast<double>(k) == y)
             return table[k];
     }
-    return std::lgamma(y + 1.0);
+    return log_gamma(y + 1.0);
 }
 
 double stirling_remainder(double y) {
@@ -116,7 +127,7 @@ double stirling_remainder(double y) {
 
 double log_gamma_ratio(double s, double y) {
     if (s < from)
-        return std::lgamma(s + y) - std::lgamma(s) - y * std::log(s);
+        return log_gamma(s + y) - log_gamma(s) - y * std::log(s);
     const double x = y / s, u = 1.0 / s, v = 1.0 / (s + y);
     return s * log1p_minus(x) + (y - 0.5) * std::log1p(x) - x * v * divided_difference(stirling, u, v);
 }

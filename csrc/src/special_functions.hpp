@@ -4,6 +4,9 @@
 
 namespace pymixed {
 
+/// log |Gamma(x)|: std::lgamma, which in many C libraries writes a global variable, for several threads at once.
+double log_gamma(double x);
+
 /// First, second and third derivative of the logarithm of the gamma function at x > 0.
 double digamma(double x);
 double trigamma(double x);

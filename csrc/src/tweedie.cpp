@@ -24,7 +24,7 @@ Series tweedie_series(double y, double log_phi, double p, bool with_power) {
     const double log_z_by_power = a_by_power * log_ratio - a / p1 + 1.0 / p2;
     const double peak = std::max(1.0, std::floor(bounded_exp(p2 * log_y - log_phi) / p2));
     const double deviation = std::sqrt(peak / (1.0 + a)), step = std::max(1.0, std::floor(deviation / 3.0));
-    const auto log_term = [&](double j) { return j * log_z - std::lgamma(j + 1.0) - std::lgamma(j * a); };
+    const auto log_term = [&](double j) { return j * log_z - log_gamma(j + 1.0) - log_gamma(j * a); };
     const double largest = log_term(peak);
     constexpr double negligible = -40.0;
     double sum = 0.0, sum_j = 0.0, sum_psi = 0.0;
