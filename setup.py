@@ -93,7 +93,7 @@ def file_by_file(compile_all, flags):  # type: ignore[no-untyped-def]
 core = Pybind11Extension(
     "pymixed._core",
     files("src/*.cpp", "bindings/*.cpp"),
-    depends=files("include/**/*.h*", "src/*.hpp", "src/*.inl", "bindings/*.hpp"),
+    depends=files("include/**/*.h*", "src/*.hpp", "src/*.inl", "bindings/*.hpp", "bindings/*.map"),
     include_dirs=["csrc/include", "csrc/src", eigen_include_dir()],
     define_macros=[("EIGEN_MPL2_ONLY", None)],
     cxx_std=17,
