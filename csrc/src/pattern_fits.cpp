@@ -22,7 +22,6 @@ bool PatternFits::suits(const Problem& problem) {
 
 PatternFits::PatternFits(const Problem& problem, const SortedRows& rows, bool reml, const FitOptions& options)
     : problem_(problem),
-      reml_(reml),
       tolerance_(options.newton.tolerance),
       step_cap_(options.newton.step_cap),
       max_evaluations_(options.newton.max_evaluations),

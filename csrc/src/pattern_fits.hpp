@@ -43,7 +43,6 @@ class PatternFits {
     double covariance_in(const LaneState& state, int lane, Index i, Index j) const;
 
     const Problem& problem_;
-    bool reml_;
     double tolerance_, step_cap_;
     Index max_evaluations_;
     Vector common_start_;  // internal coordinates; empty: each its own
