@@ -128,9 +128,7 @@ LinearRefits::LinearRefits(std::shared_ptr<const Problem> problem, const Rows& r
 
 LinearRefits::~LinearRefits() = default;
 
-namespace {
-
-FitResult fit_linear(Deviance& deviance, const FitOptions& options, const Vector& own_start) {
+static FitResult fit_linear(Deviance& deviance, const FitOptions& options, const Vector& own_start) {
     return fit(deviance, options.newton, options.start.size() > 0 ? deviance.to_internal(options.start) : own_start);
 }
 
@@ -158,8 +156,6 @@ class CompleteFits {
     std::vector<Index> columns_;
     Refits& refits_;
 };
-
-}  // namespace
 
 /// A thread's share of the fits.
 class LinearRefits::Worker {
