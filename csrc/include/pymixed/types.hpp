@@ -18,6 +18,7 @@ struct CompiledFor {
 #if defined(_MSC_VER)
 #pragma detect_mismatch("pymixed, bytes of a vector register", EIGEN_MAKESTRING(EIGEN_MAX_ALIGN_BYTES))
 #else
+/// Defined where the library is.
 template <>
 const char CompiledFor<EIGEN_MAX_ALIGN_BYTES>::same_registers;
 [[gnu::used]] static const char* const library_has = &CompiledFor<EIGEN_MAX_ALIGN_BYTES>::same_registers;
