@@ -53,7 +53,8 @@ def write_design(case: ManyCase, path: Path) -> None:
     table, Y = responses(case)
     family = None if case.family == "gaussian" else case.family
     table = table.assign(y=Y[:, 0])
-    fit = pm.lmer(f"y ~ {case.formula}", table) if family is None else pm.glmer(f"y ~ {case.formula}", table, family)
+    fit = pm.lmer(f"y ~ {case.formula}", table) if family is None else pm.glmer(
+        f"y ~ {case.formula}", table, family=family)
     design = fit._design
     numbers = [len(Y), design.p, len(design.factors), len(design.terms), Y.shape[1], int(family is not None)]
     numbers += [len(factor.levels) for factor in design.factors]
