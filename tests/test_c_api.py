@@ -105,6 +105,7 @@ def declared() -> set[str]:
     return set(re.findall(r"^PYMIXED_API .*?\b(pymixed_\w+)\(", HEADER.read_text(encoding="utf-8"), re.MULTILINE))
 
 
+@pytest.mark.builds
 @pytest.mark.parametrize("language", [("c", "-std=c99"), ("c", "-std=c17"), ("c++", "-std=c++17")], ids=" ".join)
 def test_header_alone_compiles(language, tmp_path):
     source = tmp_path / "host"
