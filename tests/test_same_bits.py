@@ -24,13 +24,13 @@ class Host:
     """A host of the C interface."""
 
     def __init__(self, path):
-        self.library = ctypes.CDLL(str(path))
-        self.library.pymixed_last_error.restype = ctypes.c_char_p
+        self.core = ctypes.CDLL(str(path))
+        self.core.pymixed_last_error.restype = ctypes.c_char_p
         self.kept = []  # arrays that data borrow
 
     def call(self, name, *arguments):
         converted = [c_int64(value) if isinstance(value, int) else value for value in arguments]
-        assert getattr(self.library, f"pymixed_{name}")(*converted) == 0, self.library.pymixed_last_error()
+        assert getattr(self.core, f"pymixed_{name}")(*converted) == 0, self.core.pymixed_last_error()
 
     def array(self, values, kind=np.float64):
         if values is None:
