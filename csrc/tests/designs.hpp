@@ -108,6 +108,13 @@ inline Design simulate(Index n, Index p, const std::vector<std::pair<Index, Inde
     return out;
 }
 
+/// Counts over a factor of 30 levels and one of 12.
+inline Design simulate_counts() {
+    Design out = simulate(300, 2, {{30, 1}, {12, 1}}, 6);
+    out.y = (0.4 * out.y).array().exp().round();
+    return out;
+}
+
 /// Largest difference of two arrays relative to the largest entry of the second (if that is not zero); a NaN stays.
 inline double difference(const Matrix& a, const Matrix& b) {
     const double size = b.cwiseAbs().maxCoeff<Eigen::PropagateNaN>();

@@ -45,8 +45,7 @@ Design crossed() {
 
 /// Zero-inflated counts.
 Design counts() {
-    Design design = designs::simulate(300, 2, {{30, 1}, {12, 1}}, 6);
-    design.y = (0.4 * design.y).array().exp().round();
+    Design design = designs::simulate_counts();
     for (Index i = 0; i < 300; i += 5)
         design.y[i] = 0.0;
     return design;

@@ -23,12 +23,6 @@ Design linear_design() {
     return designs::simulate(300, 3, {{30, 2}, {12, 1}}, 5);
 }
 
-Design count_design() {
-    Design design = designs::simulate(300, 2, {{30, 1}, {12, 1}}, 6);
-    design.y = (0.4 * design.y).array().exp().round();
-    return design;
-}
-
 template <class T>
 Vector reals(const std::vector<T>& values) {
     Vector out(static_cast<Index>(values.size()));
@@ -200,7 +194,7 @@ TEST("many responses of a linear model") {
 }
 
 TEST("many responses of a generalized model, without a response of the design") {
-    const Design design = count_design();
+    const Design design = designs::simulate_counts();
     Matrix Y(300, 2);
     Y << design.y, design.y.reverse();
     const Vector ones = Vector::Ones(300);

@@ -26,13 +26,6 @@ Design linear_design() {
     return design;
 }
 
-/// Counts with a factor of 30 levels and one of 12.
-Design count_design() {
-    Design design = designs::simulate(300, 2, {{30, 1}, {12, 1}}, 6);
-    design.y = (0.4 * design.y).array().exp().round();
-    return design;
-}
-
 /// What the exception of a call says, empty where there is none.
 std::string refusal(const std::function<void()>& call) {
     try {
@@ -103,7 +96,7 @@ TEST("a column that depends on others is dropped and named, no column at all is 
 }
 
 TEST("a generalized fit is what its steps give, to the bit") {
-    const Design design = count_design();
+    const Design design = designs::simulate_counts();
     const auto family = make_family("negative_binomial", "log");
     const GlmmFit found = fit_glmm(design.layout(), design.rows(), *family);
     const GeneralizedProblem problem(design.layout(), design.rows(), family->clone(), {});
@@ -147,7 +140,7 @@ TEST("zero inflation and quadrature over several columns") {
 }
 
 TEST("many fits are those of the design's refits, over any number of threads") {
-    const Design design = linear_design(), counts = count_design();
+    const Design design = linear_design(), counts = designs::simulate_counts();
     Matrix Y(300, 3);
     Y << design.y, 2.0 * design.y.reverse(), design.y.array().square().matrix();
     const Vector placeholder = placeholder_response(300);
@@ -263,7 +256,7 @@ TEST("what does not fit is refused, with its place") {
     const auto poisson = make_family("poisson", "log"), binomial = make_family("binomial", "logit");
     CHECK(begins(refusal([&] { fit_glmm(layout, design.rows(), *poisson); }), "y: expected counts 0, 1, 2, ..."));
     CHECK(begins(refusal([&] { fit_glmm(layout, design.rows(), *binomial); }), "y: expected proportions"));
-    const Design counts = count_design();
+    const Design counts = designs::simulate_counts();
     CHECK(begins(refusal([&] { fit_glmm(counts.layout(), counts.rows(), *poisson, {}, {ColumnView{}}); }),
                  "zero_inflation: expected no columns, got 1"));
     const Responses none{};
